@@ -1,0 +1,5 @@
+"""`python -m chinwag` is `chat`."""
+
+from chinwag.boot import main
+
+main()

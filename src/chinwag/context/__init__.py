@@ -1,0 +1,1 @@
+"""How much fits, and what it costs. Pure, but for the tokenizer that `counting` loads."""

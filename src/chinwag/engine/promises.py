@@ -1,0 +1,66 @@
+"""What the engine asks of the rooms below, as protocols: it names no concrete class.
+
+Invariant: everything here can be replaced in a test by a few lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Protocol, TypeVar
+
+from chinwag.providers.base import Provider
+from chinwag.stores.base import PartHead, SessionStore
+from chinwag.talk.delta import AnyDelta
+from chinwag.talk.entry import AnyEntry
+from chinwag.talk.session import Birth, Headline
+
+T = TypeVar("T")
+
+
+class Keeper(Protocol):
+    """Who saves: the saver thread, or nobody in a private talk. Nothing here blocks."""
+
+    def append(
+        self, birth: Birth, entries: tuple[AnyEntry, ...], at: int, headline: Headline
+    ) -> None: ...
+
+    async def safe(self, session_id: str, through: int, timeout: float | None) -> bool: ...
+
+    def saved_through(self, session_id: str) -> int: ...
+
+    def part_begin(self, session_id: str, head: PartHead) -> None: ...
+
+    def part_add(self, session_id: str, delta: AnyDelta) -> None: ...
+
+    def part_end(self, session_id: str) -> None: ...
+
+    async def call(self, fn: Callable[[SessionStore], T]) -> T: ...
+
+    def kick(self) -> None: ...
+
+
+class Directory(Protocol):
+    """Who can answer: the catalog."""
+
+    def provider(self, name: str) -> Provider: ...
+
+    def find(self, text: str) -> tuple[str, str]:
+        """`provider/model`, `provider:model`, a model or an alias to (provider, model)."""
+        ...
+
+
+class Meter(Protocol):
+    """How many tokens something is. ``tokenizer`` is "" for an estimate."""
+
+    def count(self, text: str, model: str) -> tuple[int, str]: ...
+
+    def learn(self, model: str, estimated: int, reported: int) -> None: ...
+
+    def corrected(self, model: str, estimated: int) -> int:
+        """An estimate for ``model`` bettered by what servers have reported."""
+        ...
+
+
+Opener = Callable[[], AsyncGenerator[AnyDelta, None]]
+#: Opens a stream, again where that helps, until its first content; tells (reason, seconds) waits.
+Retrying = Callable[[Opener, Callable[[str, float], None]], AsyncGenerator[AnyDelta, None]]

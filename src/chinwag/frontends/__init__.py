@@ -1,0 +1,1 @@
+"""Ears: a screen, plain words, JSON lines, a Python face. They do not know each other."""

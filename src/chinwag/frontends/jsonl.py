@@ -1,0 +1,101 @@
+"""JSON to a pipe: one object when done, or one event a line as it happens.
+
+Invariants: every line is one JSON object in UTF-8 with a raw newline only at its end; nothing else
+is written to `out`; what is not an answer (notices, failures) is an event or a field, never prose.
+"""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+from chinwag.talk.codec import dumps
+from chinwag.talk.entry import AssistantSaid, Status
+from chinwag.talk.event import AnyEvent, Failed, Notice, Saved, Settled, to_plain
+from chinwag.talk.message import Message, Role
+
+
+class StreamEar:
+    """Writes each event as a line of JSON."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self.failure: Failed | None = None
+        self.answer: AssistantSaid | None = None
+
+    def __call__(self, event: AnyEvent) -> None:
+        if isinstance(event, Notice) and not event.text:
+            return
+        if isinstance(event, Failed):
+            self.failure = event
+        if isinstance(event, Settled) and isinstance(event.entry, AssistantSaid):
+            self.answer = event.entry
+        self._out.write(dumps(to_plain(event)) + b"\n")
+        self._out.flush()
+
+
+class WholeEar:
+    """Keeps what one object needs; `close` writes it."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._session = ""
+        self._saved = 0
+        self._notices: list[str] = []
+        self.failure: Failed | None = None
+        self.answer: AssistantSaid | None = None
+
+    def __call__(self, event: AnyEvent) -> None:
+        match event:
+            case Settled(entry=entry, session=session):
+                self._session = session.id
+                if isinstance(entry, AssistantSaid):
+                    self.answer = entry
+            case Failed():
+                self.failure = event
+            case Notice(text=text) if text:
+                self._notices.append(text)
+            case Saved(through=through):
+                self._saved = through
+            case _:
+                pass
+
+    def close(self) -> None:
+        self._out.write(dumps(self._whole()) + b"\n")
+        self._out.flush()
+
+    def _whole(self) -> dict[str, Any]:
+        answer = self.answer or AssistantSaid(status=Status.FAILED)
+        message = Message(Role.ASSISTANT, answer.parts)
+        plain: dict[str, Any] = {
+            "text": answer.text,
+            "thinking": message.thinking,
+            "calls": [
+                {"id": c.id, "name": c.name, "arguments": c.arguments} for c in message.calls
+            ],
+            "provider": answer.provider,
+            "model": answer.model,
+            "status": str(answer.status),
+            "stop": str(answer.stop) if answer.stop else None,
+            "usage": _usage(answer),
+            "seconds": answer.seconds,
+            "first": answer.first,
+            "session": self._session,
+            "saved": self._saved,
+        }
+        if self._notices:
+            plain["notices"] = self._notices
+        if self.failure is not None:
+            error = self.failure
+            plain["error"] = {"kind": error.kind, "message": error.message, "hint": error.hint}
+        return plain
+
+
+def _usage(answer: AssistantSaid) -> dict[str, Any]:
+    usage = answer.usage
+    return {
+        "input": usage.input,
+        "output": usage.output,
+        "total": usage.total,
+        "cached": usage.cached,
+        "reasoning": usage.reasoning,
+    }

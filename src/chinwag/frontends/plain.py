@@ -1,0 +1,273 @@
+"""Words to a pipe, and the line REPL: for scripts, screen readers and dumb terminals.
+
+Invariants: the answer, and nothing but the answer, goes to `out`; everything else goes to `err`.
+To a terminal foreign text passes `text.safe`; to a pipe it is the text as it came. No cursor codes,
+no spinner, no colour. Every way out has its exit code (interface.md, section 2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from chinwag.desk import Desk, Opening
+from chinwag.talk.delta import TextDelta
+from chinwag.talk.entry import AssistantSaid, Status, UserSaid
+from chinwag.talk.event import (
+    AnyEvent,
+    CopyAsked,
+    DraftOffered,
+    Failed,
+    Heard,
+    Leaving,
+    Level,
+    Listed,
+    Notice,
+    Offered,
+    Opened,
+    Page,
+    SaveFailed,
+    Settled,
+    Waiting,
+)
+from chinwag.talk.message import AnyPart
+from chinwag.text.safe import safe, safe_line
+
+ANSWERED, FAILED, WRONG_USE, LIMIT, INTERRUPTED = 0, 1, 2, 3, 130
+_WRONG_USE = {"ConfigError", "UsageError", "UsageWrong", "CommandUnknown", "CommandError"}
+_NOT_THERE = {"SessionNotFound"}
+_LIMIT = {"ContextOverflow", "BudgetSpent"}
+_FENCE = re.compile(r"^(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def exit_code(failure: Failed | None, answer: AssistantSaid | None) -> int:
+    """The code a one-shot ends with, from the last failure and the answer heard."""
+    if answer is not None and answer.status is Status.INTERRUPTED:
+        return INTERRUPTED
+    if failure is not None:
+        if failure.kind in _LIMIT:
+            return LIMIT
+        return WRONG_USE if failure.kind in _WRONG_USE | _NOT_THERE else FAILED
+    return ANSWERED if answer is None or answer.status is Status.COMPLETE else FAILED
+
+
+def first_code(text: str) -> str | None:
+    """The inside of the first fenced code block; None where there is none."""
+    found = _FENCE.search(text)
+    return found.group(2) if found else None
+
+
+class PlainEar:
+    """Writes what it hears. ``live`` prints an answer as it comes, else when it is whole."""
+
+    def __init__(
+        self, out: TextIO, err: TextIO, *, live: bool = True, quiet: bool = False
+    ) -> None:
+        self._out = out
+        self._err = err
+        self._live = live
+        self._quiet = quiet
+        self._clean: Callable[[str], str] = safe if out.isatty() else str
+        self._at_line_start = True
+        self.failure: Failed | None = None
+        self.answer: AssistantSaid | None = None
+        self.leaving = False
+
+    def __call__(self, event: AnyEvent) -> None:
+        match event:
+            case Heard(delta=TextDelta(text=text)) if self._live:
+                self._say(text)
+            case Settled(entry=AssistantSaid() as answer):
+                self._settled(answer)
+            case Failed():
+                self.failure = event
+                self.tell(event.message, event.hint)
+            case Notice(text=text, level=level) if text:
+                if not self._quiet or level is Level.WARNING:
+                    self.tell(text)
+            case Page(title=title, text=text):
+                self.tell(f"{title}\n\n{text}" if title else text)
+            case Waiting(reason=reason, seconds=seconds):
+                self.tell(f"{reason}: trying again in {seconds:.0f} s")
+            case SaveFailed(reason=reason, hint=hint):
+                self.tell(f"not saved: {reason}", hint)
+            case Listed() | Offered():
+                self._listed(event)
+            case Opened(session=session) if session.tally.messages and not self._quiet:
+                self.tell(f"{session.title} - {session.tally.messages} messages")
+            case CopyAsked(text=text):
+                self._say(text + "\n")
+            case DraftOffered(text=text):
+                self.tell(f"taken back: {text}")
+            case Leaving():
+                self.leaving = True
+            case _:
+                pass
+
+    def _say(self, text: str) -> None:
+        self._out.write(self._clean(text))
+        self._out.flush()
+        if text:
+            self._at_line_start = text.endswith("\n")
+
+    def _settled(self, answer: AssistantSaid) -> None:
+        self.answer = answer
+        if not self._live:
+            self._say(answer.text)
+        self.end_line()
+        if answer.status is Status.INTERRUPTED:
+            self.tell("stopped")
+        elif answer.status is not Status.COMPLETE and self.failure is None:
+            self.failure = Failed("StreamBroken", answer.error, answer.hint)
+            self.tell(answer.error, answer.hint or "ask again, or /retry")
+
+    def end_line(self) -> None:
+        if not self._at_line_start:
+            self._out.write("\n")
+            self._out.flush()
+            self._at_line_start = True
+
+    def tell(self, text: str, hint: str = "") -> None:
+        """One thing beside the answer, to `err`."""
+        self.end_line()
+        self._err.write(safe(f"{text} - {hint}" if hint else text) + "\n")
+        self._err.flush()
+
+    def _listed(self, event: Listed | Offered) -> None:
+        rows = (
+            [(h.name, f"{h.headline.messages} messages, {h.headline.updated[:16]}", h.damaged)
+             for h in event.headers]
+            if isinstance(event, Listed)
+            else [(c.line, c.detail or c.label, "") for c in event.choices]
+        )
+        for name, detail, damaged in rows[:200]:
+            self.tell(f"  {safe_line(name)}  {safe_line(damaged or detail)}")
+        if isinstance(event, Listed):
+            self.tell("/load NAME opens one" if rows else "no sessions yet")
+
+
+async def answer_once(  # the one-shot road
+    desk: Desk,
+    prompt: str,
+    parts: Sequence[AnyPart],
+    opening: Opening,
+    ear: PlainEar,
+    *,
+    extract: bool = False,
+) -> int:
+    """Answer ``prompt`` and return the exit code. Ctrl+C keeps what was said."""
+    with interruptible(desk):
+        await desk.start(ear, opening)
+        if not desk.opened:
+            return exit_code(ear.failure, None)
+        await desk.handle(prompt, ear, parts)
+    code = exit_code(ear.failure, ear.answer)
+    if extract and ear.answer is not None:
+        return _extracted(ear, code)
+    return code
+
+
+def _extracted(ear: PlainEar, code: int) -> int:
+    answer = ear.answer.text if ear.answer else ""
+    block = first_code(answer)
+    if block is None:
+        ear.tell("the answer holds no fenced code block", "run it without -x to see the answer")
+        return code or FAILED
+    ear._say(block)  # noqa: SLF001 - the same file
+    ear.end_line()
+    return code
+
+
+class interruptible:  # noqa: N801 - reads as a verb where it is used
+    """While inside, Ctrl+C stops the answer; a second one within the same answer leaves."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+
+        def pressed() -> None:
+            if not self._desk.interrupt() and task is not None:
+                task.cancel()
+
+        self._loop.add_signal_handler(signal.SIGINT, pressed)
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.remove_signal_handler(signal.SIGINT)
+
+
+class Repl:
+    """The line REPL: reads in the main thread, handles on the loop, one line at a time."""
+
+    def __init__(self, desk: Desk, ear: PlainEar, runner: asyncio.Runner) -> None:
+        self._desk = desk
+        self._ear = ear
+        self._runner = runner
+        self._prompts = sys.stdin.isatty()
+
+    def run(self, opening: Opening) -> int:
+        """Until /exit, Ctrl+D or the end of input. Returns the exit code."""
+        self._greet(opening)
+        stopped = False
+        while not self._ear.leaving:
+            try:
+                line = self._read()
+                stopped = False
+            except KeyboardInterrupt:
+                if stopped:
+                    return INTERRUPTED
+                stopped = True
+                self._ear.tell("Ctrl+C once more, Ctrl+D or /exit leaves")
+                continue
+            if line is None:
+                break
+            if line.strip():
+                self._desk_handles(line)
+        return ANSWERED if self._prompts else exit_code(self._ear.failure, self._ear.answer)
+
+    def _greet(self, opening: Opening) -> None:
+        self._runner.run(self._desk.start(self._ear, opening))
+        status = self._desk.status()
+        self._ear.tell(f"chinwag: {status.provider}/{status.model}. /help explains, /exit leaves.")
+
+    def _desk_handles(self, line: str) -> None:
+        async def handle() -> None:
+            self._desk.remember(line)
+            with interruptible(self._desk):
+                await self._desk.handle(line, self._ear)
+
+        try:
+            self._runner.run(handle())
+        except asyncio.CancelledError:
+            self._ear.tell("stopped")
+
+    def _read(self) -> str | None:
+        """A line, continued while it ends in a backslash; None at the end of input."""
+        lines = []
+        while True:
+            line = self._read_one("> " if not lines else ". ")
+            if line is None:
+                return "\n".join(lines) if lines else None
+            if not line.endswith("\\"):
+                return "\n".join([*lines, line])
+            lines.append(line[:-1])
+
+    def _read_one(self, prompt: str) -> str | None:
+        if self._prompts:
+            sys.stderr.write(prompt)
+            sys.stderr.flush()
+        line = sys.stdin.readline()
+        return line.rstrip("\n") if line else None
+
+
+def last_exchange(desk: Desk) -> str:
+    """The last question and answer as plain text, for whoever leaves; empty if none."""
+    said = desk.session.said()
+    asked = next((i for i in range(len(said) - 1, -1, -1) if isinstance(said[i][1], UserSaid)), None)
+    return "" if asked is None else "\n\n".join(entry.text for _, entry in said[asked:])

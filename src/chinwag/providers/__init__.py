@@ -1,0 +1,1 @@
+"""Who answers: dialects, endpoints, profiles, and one transport."""

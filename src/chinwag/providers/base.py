@@ -1,0 +1,99 @@
+"""What a provider promises: one method, `stream`. Three nouns where others have one.
+
+A *dialect* is a wire format (dialects/), an *endpoint* somebody's address with a key, a *profile*
+what a model can do. Invariants: a provider never changes a request and keeps nothing of it; it
+yields deltas until `Ended`, or raises one of `ProviderError`'s family; a stream that stops without
+either was cut, and `stream` says so itself by raising `StreamBroken`. Closing the iterator closes
+the connection at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any, Protocol
+
+import msgspec
+
+from chinwag.talk.delta import AnyDelta
+from chinwag.talk.message import Message
+from chinwag.talk.tool import ToolSpec
+
+
+class Options(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What may be asked of a model beyond the words. None is never sent.
+
+    ``max_tokens`` bounds the answer; ``reasoning`` is low, medium, high or off; ``schema`` is a
+    JSON schema the answer must fit; ``extra`` goes into the body as it is.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    reasoning: str | None = None
+    seed: int | None = None
+    schema: dict[str, Any] | None = None
+    extra: dict[str, Any] = {}
+
+
+class Request(msgspec.Struct, frozen=True):
+    """Everything one answer needs, neutral: each dialect makes its own view of it.
+
+    ``messages`` holds no system message; turns start with the user; every call is answered;
+    no part is empty. ``session`` is the session's id, for servers that route caches by a key.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    system: str = ""
+    tools: tuple[ToolSpec, ...] = ()
+    options: Options = Options()
+    session: str = ""
+
+
+class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a model can do, as far as is known; None means nobody said.
+
+    ``window`` and ``max_output`` are tokens; prices are US dollars per million tokens.
+    """
+
+    window: int | None = None
+    max_output: int | None = None
+    sees: bool | None = None
+    thinks: bool | None = None
+    tools: bool | None = None
+    price_input: float | None = None
+    price_output: float | None = None
+    price_cached: float | None = None
+
+
+class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One model of one provider. ``name`` is what `provider/name` selects."""
+
+    provider: str
+    name: str
+    profile: Profile = Profile()
+    detail: str = ""
+
+
+class Provider(Protocol):
+    """Somebody who answers. ``name`` is the provider's name in `provider/model`."""
+
+    name: str
+
+    def stream(self, request: Request) -> AsyncGenerator[AnyDelta, None]:
+        """The answer, piece by piece. Raises ProviderError's family; see the module's promise."""
+        ...
+
+    async def models(self) -> list[ModelInfo]:
+        """The models that can be named, as the server says. Raises ProviderError's family."""
+        ...
+
+    async def profile(self, model: str) -> Profile:
+        """What this server itself says of ``model``; an empty profile where it says nothing."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of every connection."""
+        ...

@@ -1,0 +1,585 @@
+"""Statuses, error bodies and broken connections, to our errors; pure.
+
+Invariants: an error is judged by its status and by the type and code the server gave it; its words
+are looked at only to tell kinds of 400 and 404 apart, never to guess a bad key. Messages name the
+server a person chose and say one thing; hints say what to do. The exact key in use never appears,
+whoever wrote it into the text.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import msgspec
+
+from chinwag.errors import (
+    BadRequest,
+    ContextOverflow,
+    KeyRefused,
+    ModelUnknown,
+    Overloaded,
+    ProviderError,
+    RateLimited,
+    Refused,
+    StreamBroken,
+    Unreachable,
+    nearest,
+)
+
+Body = dict[str, Any]
+
+RETRIED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+"""Statuses worth another try (reliability.md, section 5)."""
+
+_STATUS_OF: Final = {
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "permission_error": 403,
+    "billing_error": 402,
+    "insufficient_quota": 429,
+    "not_found_error": 404,
+    "model_not_found": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "resource_exhausted": 429,
+    "overloaded_error": 529,
+    "unavailable": 503,
+    "unavailable_error": 503,
+    "timeout_error": 504,
+    "api_error": 500,
+    "server_error": 500,
+    "internal_server_error": 500,
+    "internal": 500,
+    "invalid_request_error": 400,
+    "invalid_argument": 400,
+    "context_length_exceeded": 400,
+    "exceed_context_size_error": 400,
+    "content_filter": 400,
+    "content_policy_violation": 400,
+}
+_NO_CREDIT: Final = frozenset(
+    {"insufficient_quota", "billing_error", "billing_hard_limit_reached", "insufficient_balance"}
+)
+_POLICY: Final = frozenset(
+    {
+        "content_filter",
+        "content_policy_violation",
+        "responsibleaipolicyviolation",
+        "moderation_blocked",
+        "prohibited_content",
+        "safety",
+    }
+)
+_OVERFLOW: Final = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+_NO_MODEL: Final = re.compile(
+    r"\bmodels?\b.{0,120}?\b(?:not found|does not exist|not exist|unknown|is not supported for)"
+    r"|^model: |(?:unknown|invalid|no such) model",
+    re.IGNORECASE | re.DOTALL,
+)
+_TOO_LONG: Final = re.compile(
+    r"prompt is too long|maximum context length|context[ _](?:window|size|length)"
+    r"|input token count.{0,40}exceeds|input is too long|reduce the length of the"
+    r"|too many (?:input )?tokens",
+    re.IGNORECASE,
+)
+# (asked, limit) as the vendors write it; the first that fits is taken.
+_COUNTS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    for pattern in (
+        r"(?P<asked>[\d,]+) tokens? > (?P<limit>[\d,]+)",
+        r"maximum context length is (?P<limit>[\d,]+).*?"
+        r"(?:requested|resulted in|contains?(?: at least)?|has) (?:about )?(?P<asked>[\d,]+)",
+        r"input token count \(?(?P<asked>[\d,]+)\)? exceeds.*?\(?(?P<limit>[\d,]+)\)?\.?$",
+        r"\((?P<asked>[\d,]+) tokens?\) exceeds.*?\((?P<limit>[\d,]+) tokens?\)",
+        r"\((?P<asked>[\d,]+)\).*?context (?:size|window|length).*?\((?P<limit>[\d,]+)\)",
+        r"maximum context length (?:is|of) (?P<limit>[\d,]+)",
+    )
+)
+_AGAIN_IN: Final = re.compile(
+    r"(?:try again|retry) in (?:(?P<m>\d+)m)?(?P<n>[\d.]+) ?(?P<unit>ms|s)\b", re.IGNORECASE
+)
+_TITLE: Final = re.compile(rb"<title[^>]*>\s*(.{1,200}?)\s*</title>", re.IGNORECASE | re.DOTALL)
+
+
+class Where(msgspec.Struct, frozen=True):
+    """Whom we asked for what. ``models`` are names known to exist; ``secret`` is never shown."""
+
+    provider: str
+    endpoint: str
+    model: str = ""
+    models: tuple[str, ...] = ()
+    secret: str = ""
+    key_hint: str = ""
+
+    def __repr__(self) -> str:
+        return f"Where({self.provider!r}, {self.endpoint!r}, {self.model!r})"
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What an error body says, whichever of its shapes it has."""
+
+    text: str = ""
+    kinds: frozenset[str] = frozenset()
+    status: int = 0
+    request_id: str = ""
+    asked: int = 0
+    limit: int = 0
+    wait: float | None = None
+
+
+def from_status(
+    status: int, headers: Mapping[str, str], body: bytes, where: Where, now: datetime | None = None
+) -> ProviderError:
+    """The error which an HTTP answer other than 200 means. ``headers`` has lower-case names."""
+    said = read_body(body)
+    wait = retry_after(headers, now)
+    said = msgspec.structs.replace(
+        said,
+        wait=said.wait if wait is None else wait,
+        request_id=headers.get("x-request-id") or headers.get("request-id") or said.request_id,
+    )
+    if 300 <= status < 400:
+        return _redirect(status, headers.get("location", ""), where)
+    return _judge(status, said, where)
+
+
+def from_object(error: object, where: Where) -> ProviderError:
+    """The error which an object inside a stream, or a body with status 200, means."""
+    said = read_object(error)
+    if not said.status:
+        text = said.text or "no reason given"
+        return StreamBroken(
+            _clean(f"{where.endpoint} broke the answer off: {text}", where),
+            hint="/retry asks again",
+            **_common(where, 0, said),
+        )
+    return _judge(said.status, said, where)
+
+
+def html(body: bytes, where: Where) -> ProviderError:
+    """A web page where an answer was due: a portal, a proxy, or the wrong address."""
+    title = _title(body)
+    about = f" titled “{title}”" if title else ""
+    return StreamBroken(
+        _clean(f"{where.endpoint} answered with a web page{about}, not with an answer", where),
+        hint="check base_url; a proxy or a network's login page may stand in between",
+        **_common(where, 200, Said()),
+    )
+
+
+def empty(where: Where) -> ProviderError:
+    return StreamBroken(
+        f"{where.endpoint} answered nothing at all",
+        hint="/retry asks again; some servers answer so when the conversation outgrew their window",
+        **_common(where, 200, Said()),
+    )
+
+
+def cut(where: Where) -> ProviderError:
+    return StreamBroken(
+        f"the answer from {where.endpoint} was cut off before its end",
+        hint="/retry asks again, /continue goes on from here",
+        **_common(where, 200, Said()),
+    )
+
+
+def stalled(where: Where, seconds: float) -> ProviderError:
+    return StreamBroken(
+        f"{where.endpoint} has sent no piece of the answer for {seconds:g} s",
+        hint="/retry asks again, /continue goes on from here",
+        **_common(where, 200, Said()),
+    )
+
+
+def contentless(where: Where, events: int) -> ProviderError:
+    return StreamBroken(
+        f"{where.endpoint} sent {events:,} events without a word in them",
+        hint="/retry asks again",
+        **_common(where, 200, Said()),
+    )
+
+
+def too_big(where: Where, what: str) -> ProviderError:
+    return StreamBroken(
+        f"{where.endpoint} sent {what}, more than is worth reading",
+        hint="check that base_url is a model server's",
+        **_common(where, 200, Said()),
+    )
+
+
+def slow(where: Where, seconds: float) -> ProviderError:
+    """No answer has begun. Not tried again by itself: the server may still be at work on it."""
+    return _final(
+        Unreachable(
+            f"{where.endpoint} has not begun to answer within {seconds:g} s",
+            hint="it may still be loading the model or reading the prompt: /retry asks again",
+            **_common(where, 0, Said()),
+        )
+    )
+
+
+def from_exception(error: BaseException, where: Where, *, begun: bool = False) -> ProviderError:
+    """A transport's exception, by its name: this room does not import the transport.
+
+    ``begun`` says that the answer had begun to come in.
+    """
+    if begun:
+        return cut(where)
+    causes = list(_causes(error))
+    common = _common(where, 0, Said())
+    if any(isinstance(c, ssl.SSLCertVerificationError) for c in causes):
+        why = next(c for c in causes if isinstance(c, ssl.SSLCertVerificationError))
+        return _final(
+            Unreachable(
+                f"the certificate of {where.endpoint} is not trusted: {why.verify_message}",
+                hint="SSL_CERT_FILE names the authorities to trust; check the clock, too",
+                **common,
+            )
+        )
+    if any(isinstance(c, socket.gaierror) for c in causes):
+        return Unreachable(
+            f"no address is known for {where.endpoint}",
+            hint="check base_url for a typing mistake, and the network",
+            **common,
+        )
+    if any(isinstance(c, ConnectionRefusedError) for c in causes):
+        return Unreachable(
+            f"{where.endpoint} refuses connections",
+            hint="is the server running? base_url says where it is looked for",
+            **common,
+        )
+    names = {c.__name__ for c in type(error).__mro__}
+    for name, sentence, hint, again in _TRANSPORT:
+        if name in names:
+            made = Unreachable(sentence.format(where.endpoint), hint=hint, **common)
+            return made if again else _final(made)
+    return Unreachable(
+        _clean(f"{where.endpoint} cannot be reached: {error or type(error).__name__}", where),
+        hint="check the network and base_url",
+        **common,
+    )
+
+
+_TRANSPORT: Final = (
+    ("ConnectTimeout", "{} does not take connections", "check the network and base_url", True),
+    ("PoolTimeout", "too many requests to {} are under way", "wait for one to end", True),
+    ("ProxyError", "the proxy refuses to reach {}", "see HTTPS_PROXY and NO_PROXY", False),
+    ("ReadTimeout", "{} took too long to answer", "/retry asks again", False),
+    ("WriteTimeout", "{} takes the request too slowly", "/retry asks again", False),
+    ("UnsupportedProtocol", "{} is no http address", "base_url begins with https://", False),
+    ("InvalidURL", "{} is no address", "base_url begins with https://", False),
+    ("RemoteProtocolError", "{} hung up without an answer", "/retry asks again", True),
+    ("ReadError", "the connection to {} broke", "/retry asks again", True),
+    ("WriteError", "the connection to {} broke", "/retry asks again", True),
+    ("CloseError", "the connection to {} broke", "/retry asks again", True),
+    ("ConnectError", "{} cannot be reached", "check the network and base_url", True),
+)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Seconds the server asks us to wait: `retry-after-ms`, then `retry-after` in either form."""
+    if (milliseconds := _float(headers.get("retry-after-ms", ""))) is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    if (seconds := _float(text)) is not None:
+        return seconds
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+
+
+def read_body(body: bytes) -> Said:
+    """What an error body says: JSON of any of its shapes, a web page, plain words, or nothing."""
+    if not body.strip():
+        return Said()
+    try:
+        return read_object(msgspec.json.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass  # not JSON: a page or words
+    if _is_page(body):
+        return Said(text=_title(body) or "a web page")
+    return Said(text=body[:500].decode("utf-8", "replace").strip())
+
+
+def read_object(value: object) -> Said:
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, str):
+        return Said(text=value)
+    if not isinstance(value, dict):
+        return Said()
+    inner = value.get("error") or value.get("errors") or value
+    if isinstance(inner, list):
+        inner = inner[0] if inner else value
+    if not isinstance(inner, dict):
+        inner = {"message": str(inner)}
+    return _read(inner, value)
+
+
+def _read(error: dict[str, Any], whole: dict[str, Any]) -> Said:
+    kinds = frozenset(
+        str(error[k]).lower()
+        for k in ("type", "code", "status", "reason")
+        if isinstance(error.get(k), str)
+    )
+    text = _words_of(error)
+    return Said(
+        text=text,
+        kinds=kinds | _reasons(error),
+        status=_status_in(error, kinds),
+        request_id=str(whole.get("request_id") or ""),
+        asked=_int(error.get("n_prompt_tokens")),
+        limit=_int(error.get("n_ctx")),
+        wait=_wait_in(error, text),
+    )
+
+
+def _words_of(error: dict[str, Any]) -> str:
+    """The server's sentence; OpenRouter keeps the upstream's own words in its metadata."""
+    for key in ("message", "detail", "error_description", "msg", "title"):
+        if error.get(key):
+            text = str(error[key])
+            break
+    else:
+        text = ""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if not isinstance(raw, str) or not raw:
+        return text
+    inner = read_body(raw.encode("utf-8", "replace")).text
+    return f"{text}: {inner}" if text else inner
+
+
+def _reasons(error: dict[str, Any]) -> frozenset[str]:
+    details = error.get("details")
+    inner = error.get("innererror")
+    listed = details if isinstance(details, list) else ()
+    found = [d.get("reason") for d in listed if isinstance(d, dict)]
+    if isinstance(inner, dict):
+        found.append(inner.get("code"))
+    return frozenset(str(r).lower() for r in found if r)
+
+
+def _status_in(error: dict[str, Any], kinds: frozenset[str]) -> int:
+    for key in ("status_code", "code", "status"):
+        value = _int(error.get(key))
+        if 400 <= value < 600:
+            return value
+    return next((_STATUS_OF[k] for k in sorted(kinds) if k in _STATUS_OF), 0)
+
+
+def _wait_in(error: dict[str, Any], text: str) -> float | None:
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else ():
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and (seconds := _float(delay.removesuffix("s"))) is not None:
+            return seconds
+    if not (found := _AGAIN_IN.search(text)):
+        return None
+    seconds = (_float(found["n"]) or 0.0) / (1000 if found["unit"].lower() == "ms" else 1)
+    return seconds + 60 * int(found["m"] or 0)
+
+
+def _judge(status: int, said: Said, where: Where) -> ProviderError:
+    common = _common(where, status, said)
+    if _is_overflow(status, said):
+        return _overflow(said, where, common)
+    if said.kinds & _NO_CREDIT or status == 402 or _is_broke(status, said):
+        return RateLimited(
+            _says(f"{where.provider} gives no more credit", said, where),
+            hint="look at the account's billing, or choose another model with /model",
+            out_of_credit=True,
+            **common,
+        )
+    if status in (401, 403) or "api_key_invalid" in said.kinds:
+        return _refused_key(said, where, common)
+    if _is_unknown_model(status, said):
+        return _unknown_model(where, common)
+    if said.kinds & _POLICY:
+        return Refused(
+            _says(f"{where.provider} refused by its policy", said, where),
+            hint="say it differently, or choose another model with /model",
+            **common,
+        )
+    if status == 429:
+        return RateLimited(
+            _says(f"{where.provider} asks to slow down", said, where),
+            hint="wait a little, or choose another model with /model",
+            wait=said.wait,
+            **common,
+        )
+    if status in RETRIED or status >= 500:
+        made = Overloaded(
+            _says(f"{where.endpoint} cannot answer now ({status})", said, where),
+            hint="/retry asks again",
+            wait=said.wait,
+            **common,
+        )
+        return made if status in RETRIED else _final(made)
+    return _bad_request(status, said, where, common)
+
+
+def _bad_request(status: int, said: Said, where: Where, common: Body) -> ProviderError:
+    if status == 413:
+        return BadRequest(
+            _says(f"what was sent is too large for {where.provider}", said, where),
+            hint="send smaller files or pictures, or /compact",
+            **common,
+        )
+    if status in (404, 405):
+        return BadRequest(
+            _says(f"{where.endpoint} does not know this address ({status})", said, where),
+            hint="check base_url and dialect: most addresses end with /v1",
+            **common,
+        )
+    return BadRequest(
+        _says(f"{where.provider} did not accept the request ({status})", said, where),
+        hint="the sentence above is the server's; /set shows the options that are sent",
+        **common,
+    )
+
+
+def _refused_key(said: Said, where: Where, common: Body) -> ProviderError:
+    what = "did not accept the key" if where.secret else "wants a key"
+    return KeyRefused(
+        _says(f"{where.provider} {what}", said, where),
+        hint=where.key_hint or f"set `key` in [providers.{where.provider}]",
+        **common,
+    )
+
+
+def _unknown_model(where: Where, common: Body) -> ProviderError:
+    near = nearest(where.model, where.models)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    elif where.provider == "ollama":
+        hint = f"`ollama pull {where.model}` fetches it; `chat models` lists what is there"
+    else:
+        hint = "`chat models` lists what can be named"
+    return ModelUnknown(
+        f"{where.provider} has no model named {where.model}", near=near, hint=hint, **common
+    )
+
+
+def _overflow(said: Said, where: Where, common: Body) -> ProviderError:
+    asked, limit = said.asked, said.limit
+    if not limit:
+        asked, limit = _counts(said.text)
+    numbers = f" ({asked:,} tokens of {limit:,})" if asked and limit else ""
+    return ContextOverflow(
+        f"the conversation is longer than {where.model or 'the model'} can read{numbers}",
+        hint="/compact makes it shorter; so does /trim",
+        limit=limit,
+        asked=asked,
+        **common,
+    )
+
+
+def _counts(text: str) -> tuple[int, int]:
+    for pattern in _COUNTS:
+        if found := pattern.search(text):
+            groups = found.groupdict()
+            return _digits(groups.get("asked")), _digits(groups["limit"])
+    return 0, 0
+
+
+def _is_overflow(status: int, said: Said) -> bool:
+    if said.kinds & _OVERFLOW:
+        return True
+    return status in (400, 413, 422, 500) and bool(_TOO_LONG.search(said.text))
+
+
+def _is_broke(status: int, said: Said) -> bool:
+    # Anthropic says this one with a plain 400 invalid_request_error.
+    return status == 400 and "credit balance is too low" in said.text.lower()
+
+
+def _is_unknown_model(status: int, said: Said) -> bool:
+    if "model_not_found" in said.kinds:
+        return True
+    return status in (400, 404) and bool(_NO_MODEL.search(said.text))
+
+
+def _redirect(status: int, location: str, where: Where) -> ProviderError:
+    target = location.partition("?")[0].partition("#")[0]
+    return BadRequest(
+        _clean(f"{where.endpoint} sends us elsewhere ({status}): {target or 'nowhere'}", where),
+        hint="keys are never carried to another address: set base_url to the right one",
+        **_common(where, status, Said()),
+    )
+
+
+def _says(sentence: str, said: Said, where: Where) -> str:
+    return _clean(f"{sentence}: {said.text}" if said.text else sentence, where)
+
+
+def _clean(text: str, where: Where) -> str:
+    return text.replace(where.secret, "…") if where.secret else text
+
+
+def _common(where: Where, status: int, said: Said) -> Body:
+    return {
+        "endpoint": where.endpoint,
+        "model": where.model,
+        "status": status,
+        "request_id": _clean(said.request_id, where),
+    }
+
+
+def _final(error: ProviderError) -> ProviderError:
+    """The same error, not to be tried again by itself."""
+    error.may_retry = False
+    return error
+
+
+def _causes(error: BaseException | None, depth: int = 8) -> Iterator[BaseException]:
+    """The error and everything it came from, groups opened."""
+    if error is None or depth == 0:
+        return
+    yield error
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _causes(inner, depth - 1)
+    yield from _causes(error.__cause__ or error.__context__, depth - 1)
+
+
+def _is_page(body: bytes) -> bool:
+    return body.lstrip()[:1] == b"<"
+
+
+def _title(body: bytes) -> str:
+    found = _TITLE.search(body[:65536])
+    return " ".join(found[1].decode("utf-8", "replace").split()) if found else ""
+
+
+def _float(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value < 1e9 else None
+
+
+def _int(value: object) -> int:
+    if isinstance(value, bool):
+        return 0
+    if isinstance(value, int):
+        return value
+    return int(value) if isinstance(value, str) and value.isdigit() and len(value) < 10 else 0
+
+
+def _digits(text: str | None) -> int:
+    return int((text or "0").replace(",", "") or 0)

@@ -1,0 +1,1 @@
+"""Where sessions are kept. Every backend keeps the promise of base.py; callers see nothing else."""

@@ -1,0 +1,143 @@
+"""What a store of sessions promises, whichever medium it uses.
+
+Invariants, for every backend (tests/contracts/store.py holds each to them):
+
+* `append` returns only when the entries are as safe as the medium can make them: an
+  acknowledgement is never false. It writes all of its entries or none that can be read back.
+* `at` is how many entries the writer believes are there. If it is wrong the store raises
+  `SessionConflict` and changes nothing.
+* What cannot be read is never treated as absent or empty, and never overwritten.
+* Values go in and come out as immutable data: changing what was passed changes nothing stored.
+* A store is used from one thread at a time (the saver's); it blocks, it never waits on a loop.
+
+Errors are of `StoreError`'s family, each with a sentence saying what to do.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+import msgspec
+
+from chinwag.errors import SessionNotFound, nearest
+from chinwag.talk.delta import AnyDelta
+from chinwag.talk.entry import AnyEntry, AssistantSaid
+from chinwag.talk.session import Birth, Header, Headline, slug
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What `read` gives back.
+
+    ``rescued`` is an answer that was streaming when the program died, marked interrupted; its
+    place is after the last entry. ``notices`` are sentences for the person (a torn tail cut, a
+    damaged copy kept).
+    """
+
+    birth: Birth
+    entries: tuple[AnyEntry, ...]
+    rescued: AssistantSaid | None = None
+    notices: tuple[str, ...] = ()
+
+
+class PartHead(msgspec.Struct, frozen=True, omit_defaults=True):
+    """First line of a part: the answer that is coming in, to be entry ``n`` with id ``id``."""
+
+    n: int
+    id: str
+    at: str
+    provider: str = ""
+    model: str = ""
+
+
+class SessionStore(ABC):
+    """Sessions by id. Blocking; see the module's promise."""
+
+    #: What `/store` and the footer call it: a URL without credentials.
+    url: str = ""
+    #: False for a store that forgets when the program ends.
+    lasting: bool = True
+
+    @abstractmethod
+    def append(
+        self, birth: Birth, entries: Sequence[AnyEntry], *, at: int, headline: Headline
+    ) -> int:
+        """Write ``entries`` as numbers at+1…; at=0 creates the session. Returns the new count.
+
+        Raises SessionConflict (changed meanwhile, or exists already when at=0), StoreUnavailable
+        (full, read-only, gone), SessionUnreadable.
+        """
+
+    @abstractmethod
+    def read(self, session_id: str) -> Stored:
+        """The whole session. Raises SessionNotFound, SessionUnreadable, StoreUnavailable."""
+
+    @abstractmethod
+    def header(self, session_id: str) -> Header:
+        """One session's line in the list, cheaply. Raises SessionNotFound."""
+
+    @abstractmethod
+    def headers(self) -> list[Header]:
+        """Every session, last used first, damaged ones included and marked."""
+
+    @abstractmethod
+    def delete(self, session_id: str) -> None:
+        """Take the session away. Raises SessionNotFound."""
+
+    @abstractmethod
+    def lock(self, session_id: str) -> None:
+        """Become the one writer. Raises SessionLocked naming who holds it. Idempotent."""
+
+    @abstractmethod
+    def unlock(self, session_id: str) -> None:
+        """Let others write. Harmless when not locked."""
+
+    @abstractmethod
+    def begin_part(self, session_id: str, head: PartHead) -> None:
+        """An answer starts to come in. Replaces a part that is there."""
+
+    @abstractmethod
+    def add_part(self, session_id: str, deltas: Sequence[AnyDelta], *, sync: bool) -> None:
+        """More of it; ``sync`` asks that it be on stable storage when this returns."""
+
+    @abstractmethod
+    def end_part(self, session_id: str) -> None:
+        """The answer was settled (or dropped): the part is no longer needed. Harmless if none."""
+
+    def close(self) -> None:  # noqa: B027 - a store without anything open has nothing to do
+        """Let go of files, locks and connections."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def resolve(name: str, headers: Iterable[Header]) -> Header:
+    """The session somebody means by ``name``: an id, a title, its slug, or a unique prefix of one.
+
+    Several of one title: the one used last. Raises SessionNotFound with near names; an ambiguous
+    prefix is not guessed at.
+    """
+    pool = list(headers)
+    wanted = name.strip()
+    key = slug(wanted)
+    for match in (
+        lambda h: h.id == wanted,
+        lambda h: h.headline.title.lower() == wanted.lower() != "",
+        lambda h: slug(h.headline.title) == key != "",
+    ):
+        if found := [h for h in pool if match(h)]:
+            return max(found, key=lambda h: (h.headline.updated, h.id))
+    starts = [h for h in pool if h.id.startswith(wanted) or (key and h.name.startswith(key))]
+    if len(starts) == 1:
+        return starts[0]
+    near = tuple(h.name for h in starts[:5]) or nearest(key, (h.name for h in pool))
+    why = "is the beginning of several" if starts else "is not there"
+    raise SessionNotFound(
+        f"the session {name!r} {why}",
+        hint=f"did you mean {', '.join(near)}?" if near else "chat sessions list shows them all",
+        near=near,
+    )

@@ -1,0 +1,1 @@
+"""The nouns everybody speaks. No I/O; standard library and msgspec only."""

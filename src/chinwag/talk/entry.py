@@ -1,0 +1,177 @@
+"""The lasting facts. A session is the fold of its entries and nothing else.
+
+Invariants: an entry never changes and is never removed; an edit, a retry, an undo is a new entry
+(`Rewound` moves the head, and what is said next becomes a sibling). An entry's position in its
+session, counted from 1, is its number for ever; `id` is random and tells two writers' entries
+apart. `at` is UTC for people to read, never used for order. `tokens` is counted once, by
+`tokenizer` ("" = an estimate), and stored so that nothing is counted twice.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import msgspec
+
+from chinwag.talk.delta import Stop
+from chinwag.talk.message import AnyPart, Message, Result, Role, text_of
+from chinwag.talk.usage import Usage
+
+ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # no letter that reads like a digit
+
+
+def new_id(size: int = 10) -> str:
+    """A random name: 31**10 is enough to tell apart what meets in one session."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(size))
+
+
+def now() -> str:
+    """UTC, milliseconds, as RFC 3339."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+class Status(StrEnum):
+    """How an answer came out. Only COMPLETE had the provider's terminal sign."""
+
+    COMPLETE = "complete"
+    INTERRUPTED = "interrupted"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+    """What every entry carries."""
+
+    id: str = ""
+    at: str = ""
+    tokens: int = 0
+    tokenizer: str = ""
+
+
+class UserSaid(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="user"):
+    parts: tuple[AnyPart, ...]
+
+    @property
+    def text(self) -> str:
+        return text_of(self.parts)
+
+
+class AssistantSaid(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="assistant"):
+    """An answer, whole or cut. ``error`` says in words why it is not complete.
+
+    ``seconds`` is the time from request to end, ``first`` to the first content, both measured on
+    the monotonic clock; ``served`` is the model's name as the server gave it, where it differs.
+    """
+
+    parts: tuple[AnyPart, ...] = ()
+    provider: str = ""
+    model: str = ""
+    served: str = ""
+    status: Status = Status.COMPLETE
+    stop: Stop | None = None
+    error: str = ""
+    hint: str = ""
+    usage: Usage = Usage()
+    seconds: float = 0.0
+    first: float = 0.0
+
+    @property
+    def text(self) -> str:
+        return text_of(self.parts)
+
+
+class ToolReturned(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="tool"):
+    """What came back for one call; ``seconds`` is how long it ran."""
+
+    result: Result
+    seconds: float = 0.0
+
+    @property
+    def text(self) -> str:
+        return self.result.content
+
+
+class SystemSet(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="system"):
+    """The system prompt from here on; empty means none."""
+
+    text: str = ""
+
+
+class ModelChosen(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="model"):
+    provider: str
+    model: str
+
+
+class OptionSet(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="option"):
+    """A request option from here on; None takes it back to the provider's own default."""
+
+    name: str
+    value: Any = None
+
+
+class Titled(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="title"):
+    title: str
+
+
+class Compacted(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="compacted"):
+    """``summary`` stands for everything on the branch up to and including position ``through``."""
+
+    summary: str
+    through: int
+
+
+class Cleared(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="cleared"):
+    """The conversation starts empty from here; nothing before it is sent any more."""
+
+    keep_system: bool = True
+
+
+class Rewound(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="rewound"):
+    """The head moves to position ``to`` (0 = the very beginning); ``why`` is a command's name."""
+
+    to: int
+    why: str = ""
+
+
+class Noted(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="note"):
+    """Something the program itself has to say in the place where it happened (a gap, an import)."""
+
+    text: str
+
+
+class Unknown(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="unknown"):
+    """An entry of a kind this version does not know: kept as it came, without effect."""
+
+    raw: dict[str, Any] = {}
+
+
+AnyEntry: TypeAlias = (
+    UserSaid
+    | AssistantSaid
+    | ToolReturned
+    | SystemSet
+    | ModelChosen
+    | OptionSet
+    | Titled
+    | Compacted
+    | Cleared
+    | Rewound
+    | Noted
+    | Unknown
+)
+
+Spoken: TypeAlias = UserSaid | AssistantSaid | ToolReturned
+
+
+def message_of(entry: Spoken) -> Message:
+    """The message an entry is, as a provider would be told it."""
+    match entry:
+        case UserSaid(parts=parts):
+            return Message(Role.USER, parts)
+        case AssistantSaid(parts=parts):
+            return Message(Role.ASSISTANT, parts)
+        case ToolReturned(result=result):
+            return Message(Role.TOOL, (result,))

@@ -1,0 +1,200 @@
+"""Everything an ear can hear.
+
+Invariants: every event is frozen data and can be written as JSON (`to_plain`): no callback, future
+or exception object inside. Deltas may be joined or dropped by an ear that is only looking; every
+other event must arrive, in order. An ear (`hear`) is called on the loop and returns at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import msgspec
+
+from chinwag.errors import ChinwagError
+from chinwag.talk.codec import to_plain as entry_to_plain
+from chinwag.talk.delta import AnyDelta
+from chinwag.talk.entry import AnyEntry
+from chinwag.talk.message import Call
+from chinwag.talk.session import Header, Session
+
+
+class Level(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="event"):
+    """Something that happened."""
+
+
+class Requested(Event, frozen=True, tag="requested"):
+    """A request is about to leave for ``provider``'s ``model``; ``tokens`` is our own count."""
+
+    provider: str
+    model: str
+    tokens: int = 0
+    exact: bool = False
+
+
+class Heard(Event, frozen=True, tag="heard"):
+    """The model uttered something."""
+
+    delta: AnyDelta
+
+
+class Settled(Event, frozen=True, tag="settled"):
+    """An entry has become part of the session, at position ``n``. ``session`` is the new fold."""
+
+    n: int
+    entry: AnyEntry
+    session: Session
+
+
+class ApprovalAsked(Event, frozen=True, tag="approval_asked"):
+    call: Call
+
+
+class ToolStarted(Event, frozen=True, tag="tool_started"):
+    call: Call
+
+
+class Waiting(Event, frozen=True, tag="waiting"):
+    """Nothing comes for ``seconds`` because of ``reason`` (a retry, a rate limit)."""
+
+    reason: str
+    seconds: float
+
+
+class Saved(Event, frozen=True, tag="saved"):
+    """Entries 1 to ``through`` of the session are on stable storage."""
+
+    session: str
+    through: int
+
+
+class SaveFailed(Event, frozen=True, tag="save_failed"):
+    """``waiting`` entries are only in memory because of ``reason``; saving is tried again."""
+
+    session: str
+    reason: str
+    waiting: int
+    hint: str = ""
+
+
+class Notice(Event, frozen=True, tag="notice"):
+    """One line for the person."""
+
+    text: str
+    level: Level = Level.INFO
+
+
+class Page(Event, frozen=True, tag="page"):
+    """A longer text for the person, in Markdown: help, a history, a table. Not part of the talk."""
+
+    title: str
+    text: str
+
+
+class Listed(Event, frozen=True, tag="listed"):
+    """Sessions to choose from, newest first; the choice is the line ``/load ID``."""
+
+    headers: tuple[Header, ...]
+
+
+class Offered(Event, frozen=True, tag="offered"):
+    """Things to choose from: picking one is handling its line."""
+
+    title: str
+    choices: tuple[Choice, ...]
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """``label`` and ``detail`` are shown, ``line`` is what picking it means."""
+
+    label: str
+    line: str
+    detail: str = ""
+
+
+class Opened(Event, frozen=True, tag="opened"):
+    """Another session is in front of the person now."""
+
+    session: Session
+
+
+class Failed(Event, frozen=True, tag="failed"):
+    """Something did not work. ``kind`` is the name in the error tree, ``hint`` what to do."""
+
+    kind: str
+    message: str
+    hint: str = ""
+
+
+class CopyAsked(Event, frozen=True, tag="copy_asked"):
+    """Text for the clipboard, source as it was said. ``what`` names it for the person."""
+
+    text: str
+    what: str
+
+
+class DraftOffered(Event, frozen=True, tag="draft_offered"):
+    """Text to be put into the empty input line (a message taken back by undo)."""
+
+    text: str
+
+
+class Rested(Event, frozen=True, tag="rested"):
+    """The line that was handled is done with."""
+
+
+class Leaving(Event, frozen=True, tag="leaving"):
+    """The person asked to leave."""
+
+
+AnyEvent: TypeAlias = (
+    Requested
+    | Heard
+    | Settled
+    | ApprovalAsked
+    | ToolStarted
+    | Waiting
+    | Saved
+    | SaveFailed
+    | Notice
+    | Page
+    | Listed
+    | Offered
+    | Opened
+    | Failed
+    | CopyAsked
+    | DraftOffered
+    | Rested
+    | Leaving
+)
+
+Ear: TypeAlias = Callable[[AnyEvent], None]
+
+
+def failed(error: ChinwagError) -> Failed:
+    return Failed(error.kind, error.message, error.hint)
+
+
+def to_plain(event: AnyEvent) -> dict[str, Any]:
+    """JSON-ready data. A session inside is given by its id and headline, an entry as on disk."""
+    match event:
+        case Settled(n=n, entry=entry, session=session):
+            plain = {"n": n, **entry_to_plain(entry)}
+            return {"event": "settled", "session": session.id, "entry": plain}
+        case Opened(session=session):
+            headline = msgspec.to_builtins(session.headline())
+            return {
+                "event": "opened",
+                "session": session.id,
+                "entries": len(session),
+                "headline": headline,
+            }
+        case _:
+            return dict(msgspec.to_builtins(event))

@@ -1,0 +1,1 @@
+"""Foreign text made safe to show, and its width in terminal cells; pure."""
