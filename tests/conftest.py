@@ -1,4 +1,4 @@
-"""For every test: no network beyond this machine, no key, no setting and no home of the person's."""
+"""For every test: no network beyond this machine; no key, setting or home of the person's."""
 
 from __future__ import annotations
 

@@ -81,9 +81,9 @@ def faults(src: Path) -> list[str]:
                 continue  # a public name: `from chinwag import Chat` has been judged as chinwag
             if there != here and HEIGHT[there] >= HEIGHT[here] and there != "__init__":
                 found.add(f"{where} ({here}) imports {name} ({there})")
-            if here == "engine" and there in {"providers", "stores", "tools"} and len(rest) > 1:
-                if ".".join(rest[:2]) not in PROMISES:
-                    found.add(f"{where} knows more of {there} than it promises: {name}")
+            doors = here == "engine" and there in {"providers", "stores", "tools"} and len(rest) > 1
+            if doors and ".".join(rest[:2]) not in PROMISES:
+                found.add(f"{where} knows more of {there} than it promises: {name}")
     return sorted(found)
 
 

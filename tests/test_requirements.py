@@ -44,5 +44,6 @@ def test_development_uses_the_very_versions_that_users_get():
 
 @pytest.mark.parametrize("name", ["runtime", "build", "dev"])
 def test_what_is_asked_for_is_in_the_list(name):
-    names = {re.split(r"[<>=\[;~! ]", line)[0].lower().replace("_", "-") for line in asked(f"{name}.in")}
+    bare = (re.split(r"[<>=\[;~! ]", line)[0] for line in asked(f"{name}.in"))
+    names = {each.lower().replace("_", "-") for each in bare}
     assert names <= pinned((ROOT / "requirements" / f"{name}.txt").read_text()).keys()

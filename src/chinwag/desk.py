@@ -14,8 +14,9 @@ from typing import Protocol
 
 import msgspec
 
-from chinwag.commands.parse import Called, Talk, parse
-from chinwag.commands.table import Bench, Sources, Suggestion, Table
+from chinwag.commands.bench import Bench
+from chinwag.commands.parse import Called, Slip, Talk, parse
+from chinwag.commands.table import Sources, Suggestion, Table
 from chinwag.engine.conversation import Conversation
 from chinwag.errors import ChinwagError
 from chinwag.providers.base import ModelInfo
@@ -23,7 +24,7 @@ from chinwag.stores.base import resolve
 from chinwag.stores.saver import ConflictReport, FailedReport, Report, SavedReport
 from chinwag.talk.event import Ear, Level, Notice, Rested, Saved, SaveFailed, failed
 from chinwag.talk.message import AnyPart
-from chinwag.talk.session import Session, slug
+from chinwag.talk.session import Header, Session, slug
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -80,7 +81,8 @@ class Desk:
         *,
         conversation: Conversation,
         table: Table,
-        bench: Callable[[Ear], Bench],
+        bench: Bench,
+        sources: Sources,
         past: Past,
         store_url: str,
         lasting: bool,
@@ -104,7 +106,9 @@ class Desk:
         self._late: Ear = _deaf
         self._problem = ""
         self._ready: asyncio.Event | None = None
-        self._sources = Sources()
+        self._sources = self._known(sources)
+        self._headers: Sequence[Header] = ()
+        self._known_models: Sequence[ModelInfo] = ()
         self._tasks: set[asyncio.Task[None]] = set()
         self.opened = True
 
@@ -162,8 +166,10 @@ class Desk:
             case Talk(text=text):
                 if text.strip() or parts:
                     await self.conversation.say(text, hear, parts)
+            case Slip(notice=notice):
+                hear(Notice(notice))
             case Called() as called:
-                await self.table.run(called, self._bench(hear), hear)
+                await self.table.perform(called, self._bench, hear)
                 self._renew_sources()
 
     def interrupt(self) -> bool:
@@ -187,7 +193,7 @@ class Desk:
     async def _open(self, opening: Opening, hear: Ear) -> None:
         wanted = opening.resume or opening.name
         if opening.pick:
-            await self.table.run(Called("load", (), ""), self._bench(hear), hear)
+            await self.table.perform(Called("load"), self._bench, hear)
         elif wanted or opening.latest:
             await self._open_named(opening, wanted, hear)
 
@@ -231,14 +237,15 @@ class Desk:
 
     async def _read_sources(self) -> None:
         try:
-            headers = await self.conversation.headers()
-            models = await self._models()
+            self._headers = await self.conversation.headers()
+            self._known_models = await self._models()
         except ChinwagError:
-            return  # completion offers what it knew before
-        self._sources = Sources(
-            sessions=tuple(h.name for h in headers),
-            models=tuple(f"{m.provider}/{m.name}" for m in models),
-            providers=self._sources.providers or self.table.providers,
+            pass  # completion offers what it knew before
+
+    def _known(self, sources: Sources) -> Sources:
+        """The sources, with what only the desk knows."""
+        return msgspec.structs.replace(
+            sources, sessions=lambda: self._headers, models=lambda: self._known_models
         )
 
     def _in_background(self, work: Awaitable[None]) -> None:

@@ -220,7 +220,7 @@ def test_pieces_make_up_the_text_and_hold_no_long_run(monkeypatch):
     assert list(pieces("a    b")) == ["a    b"]
 
 
-class PanicException(BaseException):  # noqa: N818  # the name that pyo3 gives it
+class PanicException(BaseException):  # the name that pyo3 gives it
     pass
 
 
@@ -233,7 +233,7 @@ class Broken:
 
 
 def test_any_other_panic_of_the_tokenizer_gives_an_estimate():
-    assert counting.encoded("hello", Broken(PanicException())) == Count(2, exact=False)  # type: ignore[arg-type]
+    assert counting.encoded("hello", Broken(PanicException())) == Count(1, exact=False)  # type: ignore[arg-type]
 
 
 def test_but_an_interrupt_is_no_panic():
@@ -266,7 +266,7 @@ def test_learning_from_what_the_server_reports():
     assert counter.ratio("claude-x") == pytest.approx(1.2)
     assert counter.ratio("claude-y") == 1.0
     text = "word " * 100
-    assert counter.count_text(text, "claude-x").tokens == round(estimate(text) * counter.ratio("claude-x"))
+    assert counter.count_text(text, "claude-x").tokens == round(estimate(text) * 1.2)
     assert counter.count(text, "claude-x") == (estimate(text), "")
 
 
@@ -293,7 +293,7 @@ def test_nothing_heavy_is_imported_before_loading():
     code = (
         "import sys; from chinwag.context.counting import Counter; "
         "c = Counter(); c.count_text('hello', 'gpt-4o'); "
-        "sys.exit(' '.join({'tiktoken', 'regex', 'requests'} & sys.modules.keys()))"
+        "sys.exit(' '.join({'tiktoken', 'regex', 'requests'} & sys.modules.keys()) or 0)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.stderr == ""

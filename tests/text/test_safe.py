@@ -24,8 +24,9 @@ FAMILY = "👨\u200d👩\u200d👧"
 
 # Characters chosen so that short texts meet every rule, and the rules meet one another.
 NASTY = (
-    "ab 1#\n\t\r\x00\x1b\x07\x7f\x85\x9b\xad\xa0é\u0301\u0308\u034f\u061c\u0627\u0644\u064e\u0915\u094d"
-    "\u093f\u0e01\u0e31\u102b\u1100\u1160\u11a8\u115f\u180b\u180e\u1820\u200b\u200c\u200d\u200e\u2028\u202e\u2060"
+    "ab 1#\n\t\r\x00\x1b\x07\x7f\x85\x9b\xad\xa0é\u0301\u0308\u034f\u061c\u0627\u0644\u064e\u0915"
+    "\u094d\u093f\u0e01\u0e31\u102b\u1100\u1160\u11a8\u115f"
+    "\u180b\u180e\u1820\u200b\u200c\u200d\u200e\u2028\u202e\u2060"
     "\u2066\u20e3\u25cc日が\u3099\u3164각\ue000\ufb50\ufe00\ufe0e\ufe0f\ufeff\uff9e\uffa0\ufff9\ufffd\uffff"
     "\ud83d\ude00❤☎✁👩👨🔥🏽🏴\U0001f1eb\U0001f1f7\U000e0041\U000e0067\U000e007f\U000e0100\U000f0000‹›…"
 )
@@ -36,8 +37,8 @@ def hidden(char: str) -> str:
     return f"‹{ord(char):02x}›"
 
 
+# By name: what comes, and what is shown.
 ATTACKS = {
-    # name: (raw, shown)
     "colour": ("\x1b[31mred\x1b[0m", "␛[31mred␛[0m"),
     "clear screen": ("\x1b[2J\x1b[H", "␛[2J␛[H"),
     "cursor up and overwrite": ("ok\x1b[1A\x1b[2Kno", "ok␛[1A␛[2Kno"),
@@ -239,7 +240,7 @@ def test_nothing_that_controls_or_hides_comes_out(text: str):
             not in "\xad\u034f\u061c\u115f\u1160\u200b\u200e\u200f\u202e\u2066\u2060\u3164\ufeff"
         )
         assert not 0xE0100 <= ord(char) <= 0xE01EF
-    assert not re.search("[\u0300-\u0345]{%d}" % (MOST_MARKS + 1), out)
+    assert not re.search(f"[\u0300-\u0345]{{{MOST_MARKS + 1}}}", out)
 
 
 @given(texts)

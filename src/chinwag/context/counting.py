@@ -136,7 +136,7 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def encoded(text: str, encoding: Encoding) -> Count:
-    """``text`` counted by ``encoding``; inexact where the text had to be cut or could not be read."""
+    """``text`` counted by ``encoding``; inexact where it had to be cut or could not be read."""
     total, cuts = 0, -1
     for piece in pieces(text):
         cuts += 1
@@ -150,7 +150,7 @@ def encoded(text: str, encoding: Encoding) -> Count:
 
 
 def intact(folder: Path, name: str) -> bool:
-    """Whether ``folder`` holds the ranks of ``name`` whole: else tiktoken would go and fetch them."""
+    """Whether ``folder`` holds the ranks of ``name`` whole, else tiktoken would fetch them."""
     file, digest = FILES[name]
     try:
         return hashlib.sha256((folder / file).read_bytes()).hexdigest() == digest
@@ -257,7 +257,7 @@ class Counter:
             self._ratios[model] = seen if held is None else (held + seen) / 2
 
     def ratio(self, model: str) -> float:
-        """By how much raw, inexact counts for ``model`` are multiplied; 1 until something is learnt."""
+        """What raw, inexact counts for ``model`` are multiplied by; 1 until something is learnt."""
         return self._ratios.get(model, 1.0)
 
     def corrected(self, model: str, estimated: int) -> int:

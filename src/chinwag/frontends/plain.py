@@ -64,9 +64,7 @@ def first_code(text: str) -> str | None:
 class PlainEar:
     """Writes what it hears. ``live`` prints an answer as it comes, else when it is whole."""
 
-    def __init__(
-        self, out: TextIO, err: TextIO, *, live: bool = True, quiet: bool = False
-    ) -> None:
+    def __init__(self, out: TextIO, err: TextIO, *, live: bool = True, quiet: bool = False) -> None:
         self._out = out
         self._err = err
         self._live = live
@@ -139,8 +137,10 @@ class PlainEar:
 
     def _listed(self, event: Listed | Offered) -> None:
         rows = (
-            [(h.name, f"{h.headline.messages} messages, {h.headline.updated[:16]}", h.damaged)
-             for h in event.headers]
+            [
+                (h.name, f"{h.headline.messages} messages, {h.headline.updated[:16]}", h.damaged)
+                for h in event.headers
+            ]
             if isinstance(event, Listed)
             else [(c.line, c.detail or c.label, "") for c in event.choices]
         )
@@ -269,5 +269,7 @@ class Repl:
 def last_exchange(desk: Desk) -> str:
     """The last question and answer as plain text, for whoever leaves; empty if none."""
     said = desk.session.said()
-    asked = next((i for i in range(len(said) - 1, -1, -1) if isinstance(said[i][1], UserSaid)), None)
+    asked = next(
+        (i for i in range(len(said) - 1, -1, -1) if isinstance(said[i][1], UserSaid)), None
+    )
     return "" if asked is None else "\n\n".join(entry.text for _, entry in said[asked:])

@@ -261,7 +261,7 @@ def from_exception(error: BaseException, where: Where, *, begun: bool = False) -
             made = Unreachable(sentence.format(where.endpoint), hint=hint, **common)
             return made if again else _final(made)
     return Unreachable(
-        _clean(f"{where.endpoint} cannot be reached: {error or type(error).__name__}", where),
+        _clean(f"{where.endpoint} cannot be reached: {str(error) or type(error).__name__}", where),
         hint="check the network and base_url",
         **common,
     )

@@ -21,7 +21,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -71,7 +71,6 @@ class Document(msgspec.Struct, frozen=True):
     closing_at: int = -1
     closing: bytes = b""
     notices: tuple[str, ...] = ()
-    bad_lines: tuple[int, ...] = ()
 
     @property
     def count(self) -> int:
@@ -206,79 +205,89 @@ def parse(raw: bytes, session_id: str) -> Document:
     first, newline, _ = raw.partition(b"\n")
     birth = read_header(first, session_id)
     if birth is not None and newline:
-        return _Lines(raw, birth, first + newline).document()
+        return _found(_Lines(raw, birth, first + newline).walk())
     return _otherwise(raw, session_id)
 
 
 class _Lines:
-    """One walk over the lines of a document; keeps what was found on the way."""
+    """One walk over the lines of a document, and what was found on the way.
+
+    ``pending`` are lines that could not be read with nothing good after them yet: a torn tail if
+    it stays so, damage otherwise. ``straight`` says that the body in the file, byte for byte, is
+    the one a rewrite would have.
+    """
 
     def __init__(self, raw: bytes, birth: Birth, header: bytes) -> None:
         self.raw, self.birth, self.header = raw, birth, header
         self.entries: list[AnyEntry] = []
-        self.kept: list[bytes] = []  # lines of the body that a rewrite would have
-        self.bad: list[int] = []  # numbers of lines that could not be read
-        self.pending: list[int] = []  # bad lines with nothing good after them yet
+        self.kept: list[bytes] = []
+        self.bad: list[int] = []
+        self.pending: list[int] = []
         self.missing = 0
-        self.straight = True  # the body in the file is the body a rewrite would have
+        self.straight = True
         self.closing: Closing | None = None
-        self.closing_at = -1
-        self.closing_bytes = b""
-        self.rest_at = len(raw)  # where what follows the closing line begins
-        self.holed = False
+        self.closing_at = self.rest_at = len(raw)
+        self._crc, self._crc_at = 0, len(header)
 
-    def document(self) -> Document:
-        self._walk()
-        if self.closing is not None and self._trusted():
-            return self._complete()
-        return self._broken()
-
-    def _walk(self) -> None:
+    def walk(self) -> Self:
+        """Read on to the end, or to a closing line that fits everything before it."""
         at = len(self.header)
-        for number, line in enumerate(self.raw[at:].split(b"\n"), 2):
-            self._line(line, number, at)
+        first = 2 if self.header else 1
+        for number, line in enumerate(self.raw[at:].split(b"\n"), first):
+            if line.startswith(_CLOSING) and (closing := read_closing(line)) is not None:
+                self._close(closing, at, at + len(line) + 1)
+                if self.is_complete:
+                    break
+            elif line and not line.isspace():
+                self._read(line, number)
+            elif at < len(self.raw):
+                self.straight = False
             at += len(line) + 1
-            if self.closing is not None and self._trusted():
-                self.rest_at = min(at, len(self.raw))
-                return
+        return self
 
-    def _line(self, line: bytes, number: int, at: int) -> None:
-        if not line or line.isspace():
-            self.straight = self.straight and at >= len(self.raw)
-            return
-        if (closing := read_closing(line)) is not None:
-            self.closing, self.closing_at = closing, at
-            self.closing_bytes = self.raw[at : at + len(line) + 1]
-            return
+    def _close(self, closing: Closing, at: int, end: int) -> None:
+        self._crc = zlib.crc32(memoryview(self.raw)[self._crc_at : at], self._crc)
+        self._crc_at = at
+        self.closing, self.closing_at = closing, at
+        self.rest_at = min(end, len(self.raw))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the closing line fits: then nothing after it was ever acknowledged."""
+        return (
+            self.closing is not None
+            and self.straight
+            and not self.pending
+            and self.closing.count == len(self.entries)
+            and self.closing.crc == self._crc
+        )
+
+    def _read(self, line: bytes, number: int) -> None:
         text = line[1:] if line.startswith(b",") else line
-        if not self._entry(text, line, number):
-            self.pending.append(number)
-
-    def _entry(self, text: bytes, line: bytes, number: int) -> bool:
         try:
             n, entry = codec.decode(text)
         except ValueError:
-            return False
+            n, entry = 0, None
         expected = len(self.entries) + 1
-        if not expected <= n <= expected + GAP_LIMIT:
-            return False  # an entry again, or out of its place: the first one stands
-        if self.closing is not None:
-            self.closing, self.straight = None, False  # it was not the last line after all
-        self._good_after_bad()
-        self._fill(n - 1)
-        self.straight = self.straight and (line is text) == (n == 1)
+        # An entry that comes again, or out of its place, counts as unreadable: the first stands.
+        if entry is None or not expected <= n <= expected + GAP_LIMIT:
+            self.pending.append(number)
+            return
+        if self.closing is not None or self.pending or n != expected:
+            self._resume(n)
+        self.straight = self.straight and (text is line) == (n == 1)
         self.entries.append(entry)
         self.kept.append(text)
-        return True
 
-    def _good_after_bad(self) -> None:
-        if self.pending:
-            self.bad += self.pending
-            self.pending = []
-            self.straight = False
+    def _resume(self, n: int) -> None:
+        """A good entry, number n, after something that was none."""
+        self.closing, self.straight = None, False
+        self.bad += self.pending
+        self.pending = []
+        self.fill(n - 1)
 
-    def _fill(self, through: int) -> None:
-        """Notes in the places of entries that are gone, so that later places stay true."""
+    def fill(self, through: int) -> None:
+        """Put notes in the places of entries that are gone, so that later places stay true."""
         for n in range(len(self.entries) + 1, through + 1):
             note = Noted(id=f"gap-{n}", text=f"entry {n} could not be read")
             self.entries.append(note)
@@ -286,101 +295,82 @@ class _Lines:
             self.missing += 1
             self.straight = False
 
-    def _trusted(self) -> bool:
-        """Whether the closing line fits everything before it: then the document is complete."""
-        return (
-            self.closing is not None
-            and self.straight
-            and not self.pending
-            and self.closing.count == len(self.entries)
-            and self.closing.crc == crc_of(self._region())
+
+def _found(lines: _Lines) -> Document:
+    """What the lines amount to."""
+    if lines.closing is not None and lines.is_complete:
+        return _complete(lines, lines.closing)
+    if lines.closing is None and not lines.entries:
+        raise SessionUnreadable(
+            f"nothing in the file of session {lines.birth.id} could be read",
+            hint="the file was left as it is",
+            line=2,
         )
-
-    def _region(self) -> bytes:
-        return self.raw[len(self.header) : self.closing_at]
-
-    def _complete(self) -> Document:
-        assert self.closing is not None
-        rest = self.raw[self.rest_at :].strip()
-        torn = bool(rest) or self.rest_at < len(self.raw)
-        return Document(
-            shape=Shape.TORN if torn else Shape.SOUND,
-            birth=self.birth,
-            headline=self.closing.headline,
-            entries=tuple(self.entries),
-            header=self.header,
-            body=self._region(),
-            crc=self.closing.crc,
-            closing_at=-1 if torn else self.closing_at,
-            closing=self.closing_bytes,
-            notices=("an unfinished write at the end was cut off",) if rest else (),
-        )
-
-    def _broken(self) -> Document:
-        """No closing line that fits: torn, changed from outside, or damaged."""
-        if self.closing is not None:
-            if self.pending:
-                self._good_after_bad()
-                if self.closing.count <= len(self.entries) + GAP_LIMIT:
-                    self._fill(self.closing.count)
-        elif not self.entries:
-            raise SessionUnreadable(
-                f"nothing in the file of session {self.birth.id} could be read",
-                hint="the file was left as it is",
-                line=2,
-            )
-        if self.bad:
-            return self._as(Shape.DAMAGED, self._damage())
-        if self.closing is None:
-            return self._torn()
-        return self._changed()
-
-    def _damage(self) -> str:
-        lines = ", ".join(map(str, self.bad[:5])) + ("…" if len(self.bad) > 5 else "")
-        return (
-            f"the session file is damaged (line {lines}): {self.missing} of its "
-            f"{len(self.entries)} entries could not be read; the damaged file is kept beside it"
-        )
-
-    def _torn(self) -> Document:
-        cut = self.raw.rpartition(b"\n")[2] if self.pending else b""
-        if self.missing or self.raw.find(b"\0") >= 0:
-            self.bad += self.pending
-            return self._as(Shape.DAMAGED, self._damage() if self.bad else _OUTSIDE)
-        what = "an unfinished write at the end was cut off"
-        return self._as(Shape.TORN, what if cut or self.pending else what)
-
-    def _changed(self) -> Document:
-        assert self.closing is not None
-        if self.raw[self.closing_at + len(self.closing_bytes) :].strip():
-            return self._as(Shape.DAMAGED, _OUTSIDE)
-        document = self._as(Shape.CHANGED, _OUTSIDE)
-        if not self.straight:
-            return document
-        region = self._region()
-        return msgspec.structs.replace(
-            document,
-            body=region,
-            crc=crc_of(region),
-            closing_at=self.closing_at,
-            closing=self.closing_bytes,
-        )
-
-    def _as(self, shape: Shape, notice: str) -> Document:
-        body = join_lines(self.kept)
-        return Document(
-            shape=shape,
-            birth=self.birth,
-            headline=headline_of(self.birth, self.entries),
-            entries=tuple(self.entries),
-            header=self.header,
-            body=body,
-            crc=crc_of(body),
-            notices=(notice,),
-            bad_lines=tuple(self.bad),
-        )
+    if lines.closing is not None and lines.pending:
+        lines.bad += lines.pending
+        if lines.closing.count <= len(lines.entries) + GAP_LIMIT:
+            lines.fill(lines.closing.count)
+    elif b"\0" in lines.raw:
+        lines.bad += lines.pending
+    if lines.bad:
+        return _as(lines, Shape.DAMAGED, _damage(lines))
+    if lines.closing is None and not lines.missing:
+        return _as(lines, Shape.TORN, _TORN)
+    return _changed(lines)
 
 
+def _complete(lines: _Lines, closing: Closing) -> Document:
+    rest = lines.raw[lines.rest_at :]
+    return Document(
+        shape=Shape.TORN if rest else Shape.SOUND,
+        birth=lines.birth,
+        headline=closing.headline,
+        entries=tuple(lines.entries),
+        header=lines.header,
+        body=lines.raw[len(lines.header) : lines.closing_at],
+        crc=closing.crc,
+        closing_at=-1 if rest else lines.closing_at,
+        closing=lines.raw[lines.closing_at : lines.rest_at],
+        notices=(_TORN,) if rest else (),
+    )
+
+
+def _changed(lines: _Lines) -> Document:
+    document = _as(lines, Shape.CHANGED, _OUTSIDE)
+    if not lines.straight or lines.raw[lines.rest_at :] or lines.closing is None:
+        return document
+    return msgspec.structs.replace(
+        document,
+        body=lines.raw[len(lines.header) : lines.closing_at],
+        closing_at=lines.closing_at,
+        closing=lines.raw[lines.closing_at : lines.rest_at],
+    )
+
+
+def _as(lines: _Lines, shape: Shape, notice: str) -> Document:
+    """A document that has to be written anew before it can be added to."""
+    body = join_lines(lines.kept)
+    return Document(
+        shape=shape,
+        birth=lines.birth,
+        headline=headline_of(lines.birth, lines.entries),
+        entries=tuple(lines.entries),
+        header=lines.header or header_line(lines.birth),
+        body=body,
+        crc=crc_of(body),
+        notices=(notice,),
+    )
+
+
+def _damage(lines: _Lines) -> str:
+    where = ", ".join(map(str, lines.bad[:5])) + ("…" if len(lines.bad) > 5 else "")
+    return (
+        f"the session file is damaged (line {where}): {lines.missing} of its "
+        f"{len(lines.entries)} entries could not be read; the damaged file is kept beside it"
+    )
+
+
+_TORN = "an unfinished write at the end of the session file was cut off"
 _OUTSIDE = (
     "the session file was changed by something else since it was last saved; "
     "it was read as it is now, and a copy is kept before anything is written"
@@ -444,22 +434,16 @@ def _foreign(plain: dict[str, Any], birth: Birth) -> Document:
 
 
 def _headless(raw: bytes, session_id: str) -> Document:
-    birth = Birth(id=session_id, created="")
-    lines = _Lines(b"\n" + raw, birth, b"\n")
-    lines.header = b"\n"
-    lines._walk()
-    if not lines.entries:
+    lines = _Lines(raw, Birth(id=session_id, created=""), b"")
+    lines.straight, lines.bad = False, [1]
+    if not lines.walk().entries:
         raise SessionUnreadable(
             f"the file of session {session_id} is no session: not one entry in it can be read",
             hint="the file was left as it is; if it is yours, mend it or move it away",
             line=1,
         )
-    lines.bad.append(1)
-    lines.straight = False
-    document = lines._broken()
-    return msgspec.structs.replace(
-        document, header=header_line(birth), bad_lines=(1, *document.bad_lines[1:])
-    )
+    lines.pending = [n for n in lines.pending if n > 1]
+    return _found(lines)
 
 
 # -- lists and parts ----------------------------------------------------------------------------

@@ -40,7 +40,9 @@ class Grown(Sequence[T], Generic[T]):
     def __getitem__(self, index: int | slice) -> T | list[T]:
         if isinstance(index, slice):
             start, stop, step = index.indices(self._size)
-            return self._items[start:stop:step] if stop >= 0 else self._items[: self._size][index]
+            if step == 1:
+                return self._items[start : max(start, stop)]
+            return [self._items[at] for at in range(start, stop, step)]
         at = index + self._size if index < 0 else index
         if not 0 <= at < self._size:
             raise IndexError(index)

@@ -175,7 +175,7 @@ class OpenAIDecoder:
         if heard.reasoning_details:
             said += _details(heard.reasoning_details, bool(thought))
         if content:
-            if type(content) is str:
+            if isinstance(content, str):
                 said.append(TextDelta(content))
             else:
                 said += _parts(content)
@@ -266,7 +266,9 @@ class OpenAI:
         if body.lstrip()[:1] == b"[":  # Together answers with a bare list
             body = b'{"data":' + body + b"}"
         rows = read(_LISTS, _List, body, endpoint.host)
-        return [_info(row, endpoint) for row in rows.data or rows.models or () if row.id or row.name]
+        return [
+            _info(row, endpoint) for row in rows.data or rows.models or () if row.id or row.name
+        ]
 
     def profile_call(self, model: str, endpoint: Endpoint) -> HttpCall | None:
         return self.models_call(endpoint)
@@ -552,9 +554,7 @@ _LISTS: Final = msgspec.json.Decoder(_List)
 
 
 def _info(row: _Row, endpoint: Endpoint) -> ModelInfo:
-    window = (
-        row.context_length or row.context_window or row.max_context_length or row.max_model_len
-    )
+    window = row.context_length or row.context_window or row.max_context_length or row.max_model_len
     shape = row.architecture if isinstance(row.architecture, dict) else {}
     sees = shape.get("input_modalities")
     price = row.pricing if isinstance(row.pricing, dict) else {}

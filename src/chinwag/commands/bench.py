@@ -1,0 +1,71 @@
+"""What a command works on: the conversation, and the few doors to the world beside it.
+
+Invariants: everything here is handed over by wiring and can be replaced in a test by a few lines;
+no concrete class of a lower room is named. A command touches no file itself: ``Files`` does, off
+the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from chinwag.engine.conversation import Conversation
+from chinwag.engine.promises import Directory, Keeper
+from chinwag.providers.base import ModelInfo
+
+
+class Catalog(Directory, Protocol):
+    """The directory, with what a chooser shows besides."""
+
+    def names(self) -> Iterable[str]:
+        """Every provider that may be named, best known first."""
+        ...
+
+    def default_model(self, provider: str) -> str:
+        """The model meant when only the provider was named; "" where its server must be asked."""
+        ...
+
+    def problem(self, provider: str) -> str:
+        """Why it cannot answer now (a key that is missing), in a few words; "" when it may.
+
+        Cheap: it asks no server.
+        """
+        ...
+
+
+class Files(Protocol):
+    """Reading and writing what a person names. Paths come as typed: ``~`` is for it to expand."""
+
+    async def write_text(self, path: str, text: str, *, overwrite: bool) -> str:
+        """Write ``text`` (UTF-8, mode 0600, no symbolic link followed); returns the full path.
+
+        Raises FileExistsError when something is there and ``overwrite`` is false, else OSError.
+        """
+        ...
+
+    async def read_text(self, path: str, limit: int) -> str:
+        """At most ``limit`` bytes of UTF-8. Raises OSError, or ValueError saying what is wrong."""
+        ...
+
+
+class Bench(msgspec.Struct, frozen=True):
+    """``models`` asks every provider that can be reached, each for a bounded time.
+
+    ``keys`` is the live key table as (action, keys); ``data_dir``, ``state_dir``, ``config_path``
+    are absolute paths as shown to a person; ``store_url`` holds no password.
+    """
+
+    conversation: Conversation
+    keeper: Keeper
+    directory: Catalog
+    models: Callable[[], Awaitable[Sequence[ModelInfo]]]
+    files: Files
+    keys: Callable[[], Iterable[tuple[str, str]]]
+    data_dir: str = ""
+    state_dir: str = ""
+    config_path: str = ""
+    store_url: str = "file:"
+    private: bool = False

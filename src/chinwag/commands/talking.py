@@ -1,0 +1,198 @@
+"""Commands about what was said: going back, again, on, and looking at it.
+
+Invariant: each says in one line what it did and how to take it back; nothing said is ever lost.
+"""
+
+from __future__ import annotations
+
+from chinwag.commands.bench import Bench
+from chinwag.commands.table import Command, Group, Kind
+from chinwag.commands.words import escaped, first_words, flagged, number, plural, say
+from chinwag.engine.conversation import Conversation
+from chinwag.errors import CommandError, UsageWrong
+from chinwag.talk.entry import AssistantSaid, Spoken, Status, ToolReturned, UserSaid
+from chinwag.talk.event import DraftOffered, Ear, Page
+
+
+async def clear(bench: Bench, words: list[str], hear: Ear) -> None:
+    rest, flags = flagged(words, "--all")
+    if rest:
+        raise UsageWrong(f"/clear does not know {rest[0]!r}", usage="/clear [--all]")
+    talk = bench.conversation
+    count, drop = talk.session.tally.messages, bool(flags) and bool(talk.system)
+    if not count and not drop:
+        say(hear, "there is nothing to clear")
+        return
+    prompted = bool(talk.system)
+    talk.clear(hear, keep_system=not flags)
+    prompt = "; the system prompt is gone too" if drop else "; the system prompt stays"
+    undo = "; /undo brings them back" if count else "; /undo brings it back"
+    say(hear, f"cleared {plural(count, 'message')}{prompt if prompted else ''}{undo}")
+
+
+async def undo(bench: Bench, words: list[str], hear: Ear) -> None:
+    times = number(words[0], "/undo [N]") if words else 1
+    talk = bench.conversation
+    before = talk.session.tally.messages
+    text = talk.undo(times, hear)
+    say(hear, f"{_changed(before, talk, 'took back')}; /redo goes forward again")
+    if text:
+        hear(DraftOffered(text))
+
+
+async def redo(bench: Bench, _: list[str], hear: Ear) -> None:
+    talk = bench.conversation
+    before = talk.session.tally.messages
+    talk.redo(hear)
+    say(hear, f"{_changed(before, talk, 'took away')}; /undo goes back again")
+
+
+def _changed(before: int, talk: Conversation, away: str) -> str:
+    gained = talk.session.tally.messages - before
+    if gained > 0:
+        return f"brought back {plural(gained, 'message')}"
+    if gained < 0:
+        return f"{away} {plural(-gained, 'message')}"
+    return "took one step that was no message"
+
+
+async def retry(bench: Bench, words: list[str], hear: Ear) -> None:
+    choice = None
+    if words:
+        choice = bench.directory.find(words[0])
+        bench.directory.provider(choice[0])  # raises before anything is taken back
+    await bench.conversation.retry(hear, choice)
+
+
+async def go_on(bench: Bench, _: list[str], hear: Ear) -> None:
+    await bench.conversation.go_on(hear)
+
+
+async def edit(bench: Bench, words: list[str], hear: Ear) -> None:
+    talk = bench.conversation
+    asked = [(n, e) for n, e in talk.session.said() if isinstance(e, UserSaid)]
+    if not asked:
+        raise CommandError("there is no message to edit yet", hint="type one first")
+    wanted = number(words[0], "/edit [N]") if words else asked[-1][0]
+    text = next((entry.text for n, entry in asked if n == wanted), None)
+    if text is None:
+        known = ", ".join(str(n) for n, _ in asked[-8:])
+        raise CommandError(
+            f"message {wanted} is none of yours in this conversation",
+            hint=f"/edit N takes the number shown beside your message: {known}",
+        )
+    # Rewound as an undo, so that somebody who thinks better of it gets everything back by /redo.
+    talk.rewind(talk.session.parent(wanted), hear, why="undo")
+    hear(DraftOffered(text))
+    say(hear, f"editing message {wanted}: what you send now goes on from there; /redo leaves it be")
+
+
+async def history(bench: Bench, words: list[str], hear: Ear) -> None:
+    said = bench.conversation.session.said()
+    if not said:
+        say(hear, "nothing has been said yet")
+        return
+    if words:
+        shown = said[-number(words[0], "/history [N]") :]
+        text = "\n\n---\n\n".join(f"{_who(n, e)}\n\n{_whole(e)}" for n, e in shown)
+    else:
+        shown = said
+        text = "\n".join(f"- {_who(n, e)} {escaped(first_words(_words(e)))}" for n, e in shown)
+    total = plural(bench.conversation.session.tally.messages, "message")
+    hear(Page(f"History: {total}", text))
+
+
+def _who(n: int, entry: Spoken) -> str:
+    match entry:
+        case UserSaid():
+            name = "you"
+        case AssistantSaid(provider=provider, model=model):
+            name = f"{provider}/{model}" if provider else "assistant"
+        case ToolReturned(result=result):
+            name = f"tool {result.name}"
+    return f"**{n} {escaped(name)}** {escaped(entry.at[11:16])}".rstrip()
+
+
+def _words(entry: Spoken) -> str:
+    if isinstance(entry, AssistantSaid) and entry.status is not Status.COMPLETE:
+        return f"[{entry.status}] {entry.text or entry.error}"
+    return entry.text
+
+
+def _whole(entry: Spoken) -> str:
+    if isinstance(entry, ToolReturned):
+        return "\n".join("    " + line for line in entry.text.splitlines())
+    return _words(entry)
+
+
+_N = "Numbers are those shown beside the messages; `/history` lists them."
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "undo",
+        "take back the last step (a turn, a clear, a changed prompt)",
+        Group.TALKING,
+        undo,
+        usage="[N]",
+        detail="Takes back N steps, 1 without a number. A step is one exchange (your message and "
+        "what came of it), a `/clear` or a changed system prompt. Your words return to the input "
+        "line. Nothing is deleted: `/redo` brings it back until you send something else.",
+        most=1,
+    ),
+    Command(
+        "redo",
+        "bring back what /undo took",
+        Group.TALKING,
+        redo,
+        detail="Works until you send another message.",
+    ),
+    Command(
+        "retry",
+        "answer the last message anew, perhaps by another model",
+        Group.TALKING,
+        retry,
+        usage="[MODEL]",
+        aliases=("regenerate",),
+        kinds=(Kind.MODEL,),
+        most=1,
+        detail="Asks again for an answer to your last message: regenerate it. The old answer stays "
+        "in the session file. With MODEL that model answers, this once.",
+    ),
+    Command(
+        "continue",
+        "let the model go on with an answer that was cut",
+        Group.TALKING,
+        go_on,
+        detail="For an answer you stopped, or one that reached its longest length.",
+    ),
+    Command(
+        "edit",
+        "go back to one of your messages and change it",
+        Group.TALKING,
+        edit,
+        usage="[N]",
+        most=1,
+        detail="Goes back to before your message N (the last one without a number) and puts its "
+        f"text in the input line. Change it and send. {_N}",
+    ),
+    Command(
+        "clear",
+        "empty the conversation, keep the system prompt",
+        Group.TALKING,
+        clear,
+        usage="[--all]",
+        most=None,
+        detail="What was said is not sent any more. It stays in the session file, and `/undo` takes "
+        "it back. `--all` drops the system prompt too. To begin another session, use `/new`; "
+        "to take a session away for good, `/delete`.",
+    ),
+    Command(
+        "history",
+        "list the messages with their numbers",
+        Group.TALKING,
+        history,
+        usage="[N]",
+        most=1,
+        detail="One line a message. With N, the last N messages in full.",
+    ),
+)

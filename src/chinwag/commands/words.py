@@ -1,0 +1,59 @@
+"""Small words every command uses: counts, names, Markdown made of foreign text. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from chinwag.errors import UsageWrong
+from chinwag.talk.event import Ear, Level, Notice
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!$&])")
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 message`, `2 messages`, `1,204 messages`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def escaped(text: str) -> str:
+    """Foreign text on one line as Markdown that shows just it."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def first_words(text: str, most: int = 100) -> str:
+    """The beginning of ``text`` on one line."""
+    line = " ".join(text[: most * 8].split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table; cells are Markdown already."""
+    names = list(head)
+    lines = [names, ["---"] * len(names), *map(list, rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def number(word: str, usage: str) -> int:
+    """A count or a position as typed. Raises UsageWrong."""
+    try:
+        value = int(word.lstrip("#"))
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise UsageWrong(f"{word!r} is no number from 1 up", usage=usage)
+    return value
+
+
+def flagged(words: list[str], *flags: str) -> tuple[list[str], set[str]]:
+    """The words without the flags named, and those flags that were among them."""
+    given = {w for w in words if w in flags}
+    return [w for w in words if w not in given], given
+
+
+def say(hear: Ear, text: str) -> None:
+    hear(Notice(text))
+
+
+def warn(hear: Ear, text: str) -> None:
+    hear(Notice(text, Level.WARNING))

@@ -1,0 +1,1 @@
+"""The full screen: frozen state, a pure update, pure views, and one shell which performs effects."""

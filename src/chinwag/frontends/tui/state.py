@@ -1,0 +1,227 @@
+"""What the screen knows, what a person may do to it, and what it wants done.
+
+Invariants: everything is frozen; only `update.py` makes a new state from an old one. The text being
+typed is not in here: prompt_toolkit's buffer owns it and hands it over once, whole, as `Submitted`.
+Positions in the transcript are anchors (an item and a line in it), never line counts, so a state
+does not depend on the width of the screen. `Live` is what is being heard and is dropped when it
+settles.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from chinwag.talk.draft import Draft
+from chinwag.talk.entry import AnyEntry
+from chinwag.talk.event import AnyEvent, Choice
+from chinwag.talk.grown import Grown
+from chinwag.talk.session import Session
+
+
+class Kind(StrEnum):
+    """What sort of thing the program itself said."""
+
+    NOTICE = "notice"
+    WARNING = "warning"
+    FAILURE = "failure"
+    PAGE = "page"
+
+
+class Said(msgspec.Struct, frozen=True):
+    """An entry on the session's path, at position ``n``."""
+
+    n: int
+    entry: AnyEntry
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Something the program said; no part of the talk. ``after`` is the last entry before it."""
+
+    id: int
+    after: int
+    kind: Kind
+    text: str
+    title: str = ""
+    hint: str = ""
+
+
+Item: TypeAlias = Said | Told
+
+
+class Live(msgspec.Struct, frozen=True):
+    """The answer that is coming in. Times are seconds on the monotonic clock; 0 = not yet."""
+
+    draft: Draft = Draft()
+    asked: float = 0.0
+    first: float = 0.0
+    last: float = 0.0
+    characters: int = 0
+
+
+class Anchor(msgspec.Struct, frozen=True):
+    """The first visible line: line ``line`` of item ``item`` (the live answer is the last item)."""
+
+    item: int
+    line: int
+
+
+class Picker(msgspec.Struct, frozen=True):
+    """Things to choose from. ``at`` counts among those that fit ``typed``."""
+
+    title: str
+    choices: tuple[Choice, ...]
+    typed: str = ""
+    at: int = 0
+
+
+class UiState(msgspec.Struct, frozen=True):
+    """Everything the screen knows but the draft. ``anchor`` is None while the end is followed."""
+
+    session: Session
+    items: Grown[Item] = Grown()
+    told: int = 0
+    live: Live | None = None
+    busy: bool = False
+    stopping: bool = False
+    waiting: str = ""
+    since: float = 0.0
+    queue: tuple[str, ...] = ()
+    anchor: Anchor | None = None
+    thinking_open: bool = False
+    tools_open: bool = False
+    picker: Picker | None = None
+    toast: str = ""
+    quit_armed: bool = False
+
+
+# -- intents: what the person did --------------------------------------------------------------
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    text: str
+
+
+class StopPressed(msgspec.Struct, frozen=True):
+    """Esc: close what is open, else stop the answer."""
+
+
+class CancelPressed(msgspec.Struct, frozen=True):
+    """Ctrl+C. ``drafted``: something stands in the input."""
+
+    drafted: bool
+
+
+class EndPressed(msgspec.Struct, frozen=True):
+    """Ctrl+D on an empty input."""
+
+
+class TakenBack(msgspec.Struct, frozen=True):
+    """Up on an empty input while lines are queued."""
+
+
+class Scrolled(msgspec.Struct, frozen=True):
+    """The view begins at ``to`` now; None follows the end."""
+
+    to: Anchor | None
+
+
+class ThinkingToggled(msgspec.Struct, frozen=True):
+    pass
+
+
+class ToolsToggled(msgspec.Struct, frozen=True):
+    pass
+
+
+class CopyPressed(msgspec.Struct, frozen=True):
+    pass
+
+
+class PaletteOpened(msgspec.Struct, frozen=True):
+    choices: tuple[Choice, ...]
+
+
+class PickerMoved(msgspec.Struct, frozen=True):
+    by: int
+
+
+class PickerTyped(msgspec.Struct, frozen=True):
+    """A letter for the filter; "" takes the last one back."""
+
+    text: str
+
+
+class Picked(msgspec.Struct, frozen=True):
+    pass
+
+
+class CommandPressed(msgspec.Struct, frozen=True):
+    """A key that stands for a command line."""
+
+    line: str
+
+
+class Toasted(msgspec.Struct, frozen=True):
+    """A word about what just happened, until the next key."""
+
+    text: str
+
+
+Intent: TypeAlias = (
+    Submitted
+    | StopPressed
+    | CancelPressed
+    | EndPressed
+    | TakenBack
+    | Scrolled
+    | ThinkingToggled
+    | ToolsToggled
+    | CopyPressed
+    | PaletteOpened
+    | PickerMoved
+    | PickerTyped
+    | Picked
+    | CommandPressed
+    | Toasted
+)
+Happening: TypeAlias = AnyEvent | Intent
+
+
+# -- effects: what the screen wants done -------------------------------------------------------
+
+
+class Handle(msgspec.Struct, frozen=True):
+    """Give the line to the desk."""
+
+    line: str
+
+
+class Interrupt(msgspec.Struct, frozen=True):
+    pass
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """Put raw text on the clipboard; ``what`` names it for the person."""
+
+    text: str
+    what: str
+
+
+class PutDraft(msgspec.Struct, frozen=True):
+    """Put the text into the input if nothing stands there."""
+
+    text: str
+
+
+class DropDraft(msgspec.Struct, frozen=True):
+    """Clear the input, keeping what stood there where Up finds it."""
+
+
+class Leave(msgspec.Struct, frozen=True):
+    pass
+
+
+Effect: TypeAlias = Handle | Interrupt | Copy | PutDraft | DropDraft | Leave

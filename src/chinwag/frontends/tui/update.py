@@ -1,0 +1,314 @@
+"""The one function that changes what the screen knows; pure.
+
+Invariants: `update` has no clock, no I/O and no memory; the same state and happening give the same
+result. Effects come back as data, in the order in which they are to be performed. Hearing a delta
+costs O(1). A line goes to the desk only while nothing else is handled; others wait in the queue.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias, assert_never
+
+from msgspec.structs import replace
+
+from chinwag.frontends.tui import picking
+from chinwag.frontends.tui import state as s
+from chinwag.frontends.tui.state import Copy, Effect, Handle, Kind, Live, Said, Told, UiState
+from chinwag.talk import event as e
+from chinwag.talk.delta import AnyDelta, CallDelta, TextDelta, ThinkingDelta
+from chinwag.talk.entry import (
+    AnyEntry,
+    AssistantSaid,
+    Cleared,
+    Compacted,
+    Noted,
+    Rewound,
+    SystemSet,
+    ToolReturned,
+    UserSaid,
+)
+from chinwag.talk.grown import Grown
+from chinwag.talk.session import Session, shortened
+
+Next: TypeAlias = tuple[UiState, tuple[Effect, ...]]
+
+LEAVE_HINT = "Ctrl+C once more leaves (so does Ctrl+D)"
+STILL_STOPPING = "still stopping; Ctrl+C once more leaves"
+STOPPING = "stopping"
+
+
+def opened(session: Session) -> UiState:
+    """The state a session is first shown in."""
+    return UiState(session=session, items=Grown(shown(session)))
+
+
+def update(state: UiState, what: s.Happening, now: float) -> Next:
+    """The next state and what is to be done; ``now`` in seconds on the monotonic clock."""
+    match what:
+        case e.Heard(delta=delta):
+            return replace(state, live=_heard(state.live, delta, now), waiting=""), ()
+        case (
+            e.Requested()
+            | e.Settled()
+            | e.ApprovalAsked()
+            | e.ToolStarted()
+            | e.Waiting()
+            | e.Saved()
+            | e.SaveFailed()
+            | e.Notice()
+            | e.Page()
+            | e.Listed()
+            | e.Offered()
+            | e.Opened()
+            | e.Failed()
+            | e.CopyAsked()
+            | e.DraftOffered()
+            | e.Rested()
+            | e.Leaving()
+        ):
+            return _event(state, what, now)
+        case s.Scrolled(to=to):
+            return replace(state, anchor=to), ()
+        case s.Toasted(text=text):
+            return replace(state, toast=text), ()
+        case _:
+            return _intent(replace(state, toast="", quit_armed=False), what, now, state.quit_armed)
+
+
+# -- what the person did -----------------------------------------------------------------------
+
+
+def _intent(state: UiState, what: s.Intent, now: float, armed: bool) -> Next:  # noqa: FBT001 (pure data)
+    match what:
+        case s.Submitted(text=text):
+            return _submitted(state, text, now)
+        case s.StopPressed():
+            return _stopped(state)
+        case s.CancelPressed(drafted=drafted):
+            return _cancelled(state, drafted=drafted, armed=armed)
+        case s.EndPressed():
+            return state, (s.Leave(),)
+        case s.TakenBack():
+            return _taken_back(state)
+        case s.ThinkingToggled():
+            return replace(state, thinking_open=not state.thinking_open), ()
+        case s.ToolsToggled():
+            return replace(state, tools_open=not state.tools_open), ()
+        case s.CopyPressed():
+            return _copied(state)
+        case s.PaletteOpened(choices=choices):
+            return replace(state, picker=s.Picker("commands", choices)), ()
+        case s.PickerMoved(by=by):
+            return replace(state, picker=picking.moved(state.picker, by)), ()
+        case s.PickerTyped(text=text):
+            return replace(state, picker=picking.typed(state.picker, text)), ()
+        case s.Picked():
+            return _picked(state, now)
+        case s.CommandPressed(line=line):
+            return _submitted(state, line, now)
+        case s.Scrolled() | s.Toasted():
+            return state, ()
+        case _:
+            assert_never(what)
+
+
+def _submitted(state: UiState, text: str, now: float) -> Next:
+    if not text.strip():
+        return state, ()
+    state = replace(state, anchor=None, picker=None)
+    if state.busy:
+        return replace(state, queue=(*state.queue, text)), ()
+    return replace(state, busy=True, since=now), (Handle(text),)
+
+
+def _stopped(state: UiState) -> Next:
+    if state.picker is not None:
+        return replace(state, picker=None), ()
+    if state.busy:
+        return replace(state, stopping=True), (s.Interrupt(),)
+    return state, ()
+
+
+def _cancelled(state: UiState, *, drafted: bool, armed: bool) -> Next:
+    if state.picker is not None or (state.busy and not state.stopping):
+        return _stopped(state)
+    if armed:
+        return state, (s.Leave(),)
+    if state.busy:
+        return replace(state, quit_armed=True, toast=STILL_STOPPING), (s.Interrupt(),)
+    if drafted:
+        return replace(state, toast="draft put aside; Up brings it back"), (s.DropDraft(),)
+    return replace(state, quit_armed=True, toast=LEAVE_HINT), ()
+
+
+def _taken_back(state: UiState) -> Next:
+    if not state.queue:
+        return state, ()
+    return replace(state, queue=state.queue[:-1]), (s.PutDraft(state.queue[-1]),)
+
+
+def _copied(state: UiState) -> Next:
+    live = state.live.draft.text if state.live else ""
+    if live:
+        return state, (Copy(live, "the answer so far"),)
+    last = state.session.last_answer
+    if last is None or not last.text:
+        return replace(state, toast="there is no answer to copy yet"), ()
+    return state, (Copy(last.text, "the last answer"),)
+
+
+def _picked(state: UiState, now: float) -> Next:
+    chosen = picking.chosen(state.picker)
+    state = replace(state, picker=None)
+    if chosen is None:
+        return state, ()
+    if chosen.line.endswith(" "):  # a command that wants words after it
+        return state, (s.PutDraft(chosen.line),)
+    return _submitted(state, chosen.line, now)
+
+
+# -- what was heard ----------------------------------------------------------------------------
+
+
+def _event(state: UiState, what: e.AnyEvent, now: float) -> Next:
+    match what:
+        case e.Heard():
+            return state, ()
+        case e.Requested():
+            return replace(state, live=Live(asked=now), busy=True, waiting="", since=now), ()
+        case e.Settled(n=n, entry=entry, session=session):
+            return _settled(state, n, entry, session), ()
+        case e.ApprovalAsked(call=call):
+            return tell(state, Kind.WARNING, f"{call.name} asks to run: {call.arguments}"), ()
+        case e.ToolStarted(call=call):
+            return replace(state, waiting=f"running {call.name}", since=now), ()
+        case e.Waiting(reason=reason, seconds=seconds):
+            text = f"{reason}; again in {seconds:.0f} s"
+            return replace(state, waiting=text, live=None, since=now), ()
+        case e.Saved() | e.SaveFailed():
+            return state, ()  # the footer asks the desk
+        case e.Notice(text=text, level=level):
+            kind = Kind.WARNING if level is e.Level.WARNING else Kind.NOTICE
+            return tell(state, kind, text), ()
+        case e.Page(title=title, text=text):
+            told = tell(state, Kind.PAGE, text, title=title)
+            return replace(told, anchor=s.Anchor(len(state.items), 0)), ()
+        case e.Listed(headers=headers):
+            return _offered(state, "sessions", picking.sessions(headers)), ()
+        case e.Offered(title=title, choices=choices):
+            return _offered(state, title, choices), ()
+        case e.Opened(session=session):
+            return _opened(state, session), ()
+        case e.Failed(message=message, hint=hint):
+            return tell(replace(state, live=None), Kind.FAILURE, message, hint=hint), ()
+        case e.CopyAsked(text=text, what=name):
+            return state, (Copy(text, name),)
+        case e.DraftOffered(text=text):
+            return state, (s.PutDraft(text),)
+        case e.Rested():
+            return _rested(state, now)
+        case e.Leaving():
+            return state, (s.Leave(),)
+        case _:
+            assert_never(what)
+
+
+def _heard(live: Live | None, delta: AnyDelta, now: float) -> Live:
+    if live is None:
+        live = Live(asked=now)
+    draft = live.draft.add(delta)
+    match delta:
+        case TextDelta(text=text) | ThinkingDelta(text=text) | CallDelta(arguments=text):
+            size = live.characters + len(text)
+            return Live(draft, live.asked, live.first or now, now, size)
+        case _:
+            return Live(draft, live.asked, live.first, live.last, live.characters)
+
+
+def _rested(state: UiState, now: float) -> Next:
+    state = replace(state, busy=False, stopping=False, waiting="", live=None)
+    if not state.queue:
+        return state, ()
+    line, *rest = state.queue
+    return replace(state, queue=tuple(rest), busy=True, since=now), (Handle(line),)
+
+
+def _settled(state: UiState, n: int, entry: AnyEntry, session: Session) -> UiState:
+    state = replace(state, session=session)
+    match entry:
+        case AssistantSaid():
+            return _appended(replace(state, live=None, waiting=""), Said(n, entry))
+        case UserSaid() | ToolReturned() | SystemSet() | Noted() | Compacted():
+            return _appended(state, Said(n, entry))
+        case Cleared() | Rewound():
+            items = _rewoven(session, state.items)
+            return replace(state, items=Grown(items), anchor=None)
+        case _:
+            return state
+
+
+def _opened(state: UiState, session: Session) -> UiState:
+    return replace(
+        state,
+        session=session,
+        items=Grown(shown(session)),
+        live=None,
+        anchor=None,
+        picker=None,
+    )
+
+
+def _offered(state: UiState, title: str, choices: tuple[e.Choice, ...]) -> UiState:
+    if not choices:
+        return tell(state, Kind.NOTICE, f"{title}: there is nothing to choose from")
+    return replace(state, picker=s.Picker(title, choices))
+
+
+def tell(state: UiState, kind: Kind, text: str, *, title: str = "", hint: str = "") -> UiState:
+    """The state with something more said by the program."""
+    told = Told(state.told + 1, len(state.session), kind, text, title, hint)
+    return replace(_appended(state, told), told=state.told + 1)
+
+
+def _appended(state: UiState, item: s.Item) -> UiState:
+    """One item more, before the live answer; a reader of the live answer keeps his place."""
+    anchor = state.anchor
+    if anchor and state.live and anchor.item == len(state.items):
+        anchor = s.Anchor(anchor.item + 1, anchor.line)
+    return replace(state, items=state.items.plus(item), anchor=anchor)
+
+
+# -- the transcript of a session ---------------------------------------------------------------
+
+
+def shown(session: Session) -> list[s.Item]:
+    """What is on the path since the last clear (the clear itself included), oldest first."""
+    found: list[s.Item] = []
+    for n, entry in session.back():
+        found.append(Said(n, entry))
+        if isinstance(entry, Cleared):
+            break
+    return found[::-1]
+
+
+def _rewoven(session: Session, items: Grown[s.Item]) -> list[s.Item]:
+    """The session's path, with what the program said kept in its places."""
+    path = shown(session)
+    first = path[0].n if path and isinstance(path[0], Said) else 0
+    told = [item for item in items if isinstance(item, Told) and item.after >= first]
+    woven: list[s.Item] = []
+    for item in path:
+        while told and isinstance(item, Said) and told[0].after < item.n:
+            woven.append(told.pop(0))
+        woven.append(item)
+    return woven + [item for item in told if item.kind is not Kind.PAGE]
+
+
+def title_of(state: UiState) -> str:
+    """What the header calls the session (raw text)."""
+    return state.session.title or ""
+
+
+def queued_line(text: str) -> str:
+    """A queued line as it is shown above the input (raw text, one line)."""
+    return shortened(text, 72)

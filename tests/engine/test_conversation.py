@@ -1,0 +1,339 @@
+"""What a turn settles, whatever happens in it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from chinwag.errors import ConfigError, KeyRefused, StreamBroken, Unreachable, UsageError
+from chinwag.providers.base import Options, Profile
+from chinwag.talk import codec
+from chinwag.talk.delta import (
+    CallDelta,
+    Ended,
+    ServedBy,
+    Stop,
+    TextDelta,
+    ThinkingDelta,
+    UsageDelta,
+)
+from chinwag.talk.entry import AssistantSaid, ModelChosen, Status
+from chinwag.talk.event import Failed, Heard, Notice, Opened
+from chinwag.talk.message import Call, Role, Thinking
+from chinwag.talk.session import Session, fold_all
+from chinwag.talk.usage import Usage
+from support.engine import ListKeeper, Player, conversation
+
+END = Ended(Stop.END)
+
+
+def kinds(talk):
+    return [type(e).__name__ for e in talk.session.entries]
+
+
+async def test_a_turn_settles_prompt_model_question_and_answer():
+    keeper, heard = ListKeeper(), []
+    player = Player([ServedBy("real-name"), TextDelta("Hel"), TextDelta("lo"), END])
+    talk = conversation(player, keeper=keeper)
+    await talk.say("hi", heard.append)
+    assert kinds(talk) == ["SystemSet", "ModelChosen", "UserSaid", "AssistantSaid"]
+    answer = talk.session.entry(4)
+    assert (answer.text, answer.status, answer.served) == ("Hello", Status.COMPLETE, "real-name")
+    assert (answer.provider, answer.model) == ("lab", "exact-1")
+    assert keeper.sessions[talk.session.id] == list(talk.session.entries)
+    assert player.requests[0].system == "Be kind."
+    assert [m.role for m in player.requests[0].messages] == [Role.USER]
+    order = [type(e).__name__ for e in heard]
+    assert order.index("Requested") < order.index("Heard")
+    assert heard[-1].entry is answer
+
+
+async def test_the_question_is_safe_before_the_request_leaves():
+    keeper = ListKeeper()
+    player = Player()
+    talk = conversation(player, keeper=keeper)
+    heard = []
+    await talk.say("hi", lambda e: heard.append((type(e).__name__, list(keeper.log))))
+    log = dict(heard)["Requested"]
+    assert ("safe", talk.session.id, 3) in log
+
+
+async def test_a_disk_that_refuses_does_not_stop_the_talk():
+    keeper = ListKeeper()
+    keeper.refusing = True
+    talk, heard = conversation(keeper=keeper), []
+    await talk.say("hi", heard.append)
+    assert talk.session.last_answer.text == "ok"
+    assert any(isinstance(e, Notice) and "not be saved" in e.text for e in heard)
+    assert talk.unsaved == 4
+
+
+async def test_looking_in_leaves_no_litter():
+    keeper = ListKeeper()
+    talk = conversation(keeper=keeper)
+    talk.choose("lab", "exact-2", [].append)
+    talk.set_system("x", [].append)
+    await talk.begin([].append)
+    assert keeper.sessions == {}
+
+
+async def test_an_interrupted_answer_is_kept_and_its_stream_closed():
+    player = Player([TextDelta("partly "), ThinkingDelta("hm"), 30.0, TextDelta("never"), END])
+    talk, heard = conversation(player), []
+    turn = asyncio.create_task(talk.say("hi", heard.append))
+    while not any(isinstance(e, Heard) for e in heard):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert talk.busy
+    assert talk.interrupt()
+    assert not talk.interrupt()
+    await asyncio.wait_for(turn, 1)
+    answer = talk.session.last_answer
+    assert (answer.text, answer.status) == ("partly ", Status.INTERRUPTED)
+    assert player.closed == 1
+    assert not talk.busy
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_an_interruption_before_the_first_word_is_settled_too():
+    talk = conversation(Player([30.0]))
+    turn = asyncio.create_task(talk.say("hi", [].append))
+    while not talk.busy:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    talk.interrupt()
+    await asyncio.wait_for(turn, 1)
+    assert talk.session.last_answer.status is Status.INTERRUPTED
+
+
+async def test_interrupting_nothing_says_so():
+    assert not conversation().interrupt()
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "text"),
+    [
+        ([KeyRefused("wrong key", hint="set it")], Status.FAILED, ""),
+        ([TextDelta("half"), StreamBroken("cut")], Status.PARTIAL, "half"),
+        ([TextDelta("half")], Status.PARTIAL, "half"),
+        ([], Status.FAILED, ""),
+        ([TextDelta("all"), END, TextDelta("")], Status.COMPLETE, "all"),
+        ([END], Status.COMPLETE, ""),
+    ],
+)
+async def test_how_an_answer_came_out(script, status, text):
+    talk, heard = conversation(Player(script)), []
+    await talk.say("hi", heard.append)
+    answer = talk.session.last_answer
+    assert (answer.status, answer.text) == (status, text)
+    assert bool(answer.error) == (status is not Status.COMPLETE)
+
+
+async def test_a_bug_is_not_swallowed():
+    talk = conversation(Player([ZeroDivisionError()]))
+    with pytest.raises(ZeroDivisionError):
+        await talk.say("hi", [].append)
+    assert not talk.busy
+
+
+async def test_two_failed_tries_reach_the_model_once():
+    player = Player([Unreachable("gone")], [Unreachable("gone")])
+    talk = conversation(player)
+    for _ in range(3):
+        await talk.say("hi", [].append)
+    assert [m.text for m in player.requests[-1].messages] == ["hi"]
+    assert [e.status for _, e in talk.session.said() if isinstance(e, AssistantSaid)] == [
+        Status.FAILED,
+        Status.FAILED,
+        Status.COMPLETE,
+    ]
+
+
+async def test_retry_makes_a_sibling_and_rewrites_nothing():
+    player = Player([TextDelta("one"), END], [TextDelta("two"), END])
+    talk = conversation(player)
+    await talk.say("hi", [].append)
+    before = list(talk.session.entries)
+    await talk.retry([].append)
+    assert list(talk.session.entries)[: len(before)] == before
+    answers = [talk.session.entry(n).text for n in talk.session.variants(talk.session.head)]
+    assert answers == ["one", "two"]
+    assert player.requests[0].messages == player.requests[1].messages
+
+
+async def test_undo_and_redo():
+    talk = conversation(Player([TextDelta("one"), END], [TextDelta("two"), END]))
+    await talk.say("first", [].append)
+    await talk.say("second", [].append)
+    head = talk.session.head
+    assert talk.undo(1, [].append) == "second"
+    assert talk.session.last_answer.text == "one"
+    talk.redo([].append)
+    assert talk.session.head == head
+    assert talk.undo(2, [].append) == "first"
+    assert talk.session.said() == []
+    with pytest.raises(UsageError):
+        talk.undo(1, [].append)
+
+
+async def test_clear_keeps_the_prompt_and_can_be_taken_back():
+    player = Player()
+    talk = conversation(player)
+    await talk.say("hi", [].append)
+    talk.clear([].append)
+    assert talk.session.said() == []
+    assert talk.session.system == "Be kind."
+    talk.clear([].append, keep_system=False)
+    assert talk.session.system == ""
+    talk.undo(2, [].append)
+    assert [e.text for _, e in talk.session.said()] == ["hi", "ok"]
+    await talk.say("more", [].append)
+    assert [m.text for m in player.requests[-1].messages] == ["hi", "ok", "more"]
+
+
+async def test_the_model_changes_in_the_middle_and_stays_when_going_back():
+    one = Player([TextDelta("from one"), END], name="one")
+    two = Player([TextDelta("from two"), END], name="two")
+    talk = conversation(one, two)
+    await talk.say("a", [].append)
+    talk.choose("two", "exact-9", [].append)
+    await talk.say("b", [].append)
+    assert [m.text for m in two.requests[0].messages] == ["a", "from one", "b"]
+    assert two.requests[0].model == "exact-9"
+    talk.undo(2, [].append)
+    assert talk.choice == ("two", "exact-9")
+    with pytest.raises(ConfigError):
+        talk.choose("nobody", "x", [].append)
+
+
+async def test_a_turn_with_another_model_leaves_the_choice_alone():
+    one, two = Player(name="one"), Player([TextDelta("other"), END], name="two")
+    talk = conversation(one, two)
+    await talk.say("a", [].append)
+    await talk.retry([].append, ("two", "big"))
+    assert talk.session.last_answer.provider == "two"
+    assert talk.choice == ("one", "exact-1")
+
+
+async def test_resuming_gives_the_same_session_and_locks_it():
+    keeper = ListKeeper()
+    talk = conversation(keeper=keeper)
+    await talk.say("hi", [].append)
+    first = talk.session
+    await talk.begin([].append)
+    assert first.id not in keeper.locked
+    heard = []
+    await talk.open(first.id, heard.append)
+    assert talk.session == first
+    assert first.id in keeper.locked
+    assert isinstance(heard[0], Opened)
+    await talk.say("again", [].append)
+    assert len(keeper.sessions[first.id]) == len(first) + 2
+
+
+async def test_a_fork_has_its_own_life():
+    keeper = ListKeeper()
+    talk = conversation(keeper=keeper)
+    await talk.say("hi", [].append)
+    parent = talk.session
+    await talk.fork([].append, "other")
+    await talk.say("more", [].append)
+    assert talk.session.birth.parent == parent.id
+    assert talk.session.title == "other"
+    assert len(keeper.sessions[parent.id]) == len(parent)
+    assert keeper.sessions[talk.session.id] == list(talk.session.entries)
+
+
+async def test_reported_usage_corrects_the_meter():
+    usage = UsageDelta(Usage(input=100, output=11, reasoning=1))
+    player = Player([TextDelta("one two"), usage, END], profile=Profile(window=1000))
+    talk = conversation(player)
+    assert talk.context().used == 2 + 4
+    await talk.say("a b c", [].append)
+    context = talk.context()
+    assert (context.used, context.window, context.exact) == (110, 1000, True)
+    assert talk._meter.learnt == [("exact-1", 2 + 4 + 3 + 4, 100)]
+    talk.choose("lab", "fuzzy", [].append)
+    assert not talk.context().exact
+
+
+async def test_options_of_a_session_go_into_its_requests():
+    player = Player()
+    talk = conversation(player, options=Options(max_tokens=9))
+    talk.set_option("temperature", 0.5, [].append)
+    talk.set_option("stop", ["END"], [].append)
+    talk.set_option("mirostat", 2, [].append)
+    await talk.say("hi", [].append)
+    sent = player.requests[0].options
+    assert (sent.temperature, sent.max_tokens, sent.stop) == (0.5, 9, ("END",))
+    assert sent.extra == {"mirostat": 2}
+    talk.set_option("temperature", None, [].append)
+    assert talk.options.temperature is None
+
+
+async def test_calls_left_open_are_answered_in_the_next_request_only():
+    player = Player([CallDelta(0, "c1", "look", "{}"), Ended(Stop.TOOLS)])
+    talk = conversation(player)
+    await talk.say("hi", [].append)
+    await talk.say("go on", [].append)
+    roles = [m.role for m in player.requests[1].messages]
+    assert roles == [Role.USER, Role.ASSISTANT, Role.TOOL, Role.USER]
+    assert "not run" in player.requests[1].messages[2].parts[0].content
+
+
+async def test_thinking_remembers_its_author():
+    player = Player([ThinkingDelta("hm", "sig"), TextDelta("x"), END])
+    talk = conversation(player)
+    await talk.say("hi", [].append)
+    assert talk.session.last_answer.parts[0] == Thinking("hm", "sig", "lab/exact-1")
+
+
+async def test_everything_settled_can_be_read_back():
+    keeper = ListKeeper()
+    player = Player([CallDelta(0, "", "look", '{"a":1}'), TextDelta("x"), END])
+    talk = conversation(player, keeper=keeper)
+    await talk.say("hi", [].append)
+    lines = [codec.encode(e, n) for n, e in enumerate(talk.session.entries, 1)]
+    again = fold_all(Session(talk.session.birth), [codec.decode(line)[1] for line in lines])
+    assert again == talk.session
+    call = talk.session.last_answer.parts[0]
+    assert isinstance(call, Call)
+    assert call.id.startswith("call_")
+
+
+async def test_nothing_to_answer_is_said_before_anything_is_sent():
+    player = Player()
+    talk, heard = conversation(player), []
+    await talk.answer(heard.append)
+    assert isinstance(heard[-1], Failed)
+    assert not player.requests
+    for misuse in (talk.retry, talk.go_on):
+        with pytest.raises(UsageError):
+            await misuse([].append)
+
+
+async def test_an_unknown_provider_in_an_old_session_is_a_failed_turn_not_a_crash():
+    keeper = ListKeeper()
+    talk = conversation(keeper=keeper)
+    talk.session = fold_all(talk.session, [ModelChosen(provider="gone", model="m")])
+    heard = []
+    await talk.say("hi", heard.append)
+    assert talk.session.last_answer.status is Status.FAILED
+    assert any(isinstance(e, Failed) for e in heard)
+
+
+async def test_a_fast_stream_lets_others_run():
+    player = Player([TextDelta("x")] * 30_000 + [END])
+    talk, ticks = conversation(player), 0
+
+    async def tick():
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(tick())
+    await talk.say("hi", lambda _: None)
+    beside.cancel()
+    assert ticks > 5
