@@ -1,7 +1,8 @@
 """Nobody looks upstairs, or at a neighbour: the floors of ARCHITECTURE.md, read from the imports.
 
-A room is a package or file directly under `chinwag` (in `frontends`, one step deeper). It may
-import rooms on lower floors and itself. Some libraries have one room that may name them.
+A room is a package or file directly under `chinwag`; each ear in `frontends` is one of its own,
+above what the ears share, and the files of the roof are one together. A room may import rooms on
+lower floors and itself. Some libraries, and some concrete classes, have one place that names them.
 """
 
 from __future__ import annotations
@@ -19,16 +20,21 @@ FLOORS = (
     {"engine"},
     {"commands"},
     {"desk"},
-    {"frontends", "frontends.plain", "frontends.jsonl", "frontends.face", "frontends.tui"},
-    {"wiring"},  # the roof, itself in steps
-    {"cli"},
-    {"boot"},
-    {"__init__", "__main__"},
+    {"frontends"},  # what the ears share
+    {"frontends.plain", "frontends.jsonl", "frontends.face", "frontends.tui"},
+    {"roof"},
 )
+ROOF = {"__init__", "__main__", "attach", "boot", "cli", "files", "lists", "roads", "wiring"}
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 #: What the engine may know of a room with doors to the world: what it promises.
 PROMISES = {"providers.base", "stores.base", "tools.base"}
+
+#: Concrete things that wiring.py alone may name, their own room apart.
+CONCRETE = {
+    *("stores.files", "stores.memory", "stores.sqlite", "stores.redis"),
+    *("providers.http", "providers.scripted", "providers.local"),
+}
 
 #: Libraries, and the only files that may name them.
 OWNERS = {
@@ -57,7 +63,8 @@ def imports(tree: ast.AST, package: list[str]) -> Iterator[str]:
 def room(parts: list[str]) -> str:
     """The room of a path below chinwag: ["frontends", "tui", "view"] is in frontends.tui."""
     two = ".".join(parts[:2])
-    return two if two in HEIGHT else (parts or ["__init__"])[0]
+    first = (parts or ["__init__"])[0]
+    return "roof" if first in ROOF else two if two in HEIGHT else first
 
 
 def faults(src: Path) -> list[str]:
@@ -78,9 +85,11 @@ def faults(src: Path) -> list[str]:
                 continue
             there = room(rest)
             if there not in HEIGHT:
-                continue  # a public name: `from chinwag import Chat` has been judged as chinwag
-            if there != here and HEIGHT[there] >= HEIGHT[here] and there != "__init__":
+                continue  # a name of chinwag itself, such as __version__
+            if rest and there != here and HEIGHT[there] >= HEIGHT[here]:
                 found.add(f"{where} ({here}) imports {name} ({there})")
+            if ".".join(rest[:2]) in CONCRETE and there != here and parts != ["wiring"]:
+                found.add(f"{where} names something concrete: {name}")
             doors = here == "engine" and there in {"providers", "stores", "tools"} and len(rest) > 1
             if doors and ".".join(rest[:2]) not in PROMISES:
                 found.add(f"{where} knows more of {there} than it promises: {name}")
@@ -93,7 +102,7 @@ def test_no_room_imports_from_beside_or_above():
 
 def test_every_room_has_a_floor_and_every_floor_is_there():
     rooms = {p.stem for p in SRC.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
-    assert rooms <= HEIGHT.keys()
+    assert rooms <= HEIGHT.keys() | ROOF
 
 
 def build(tmp_path: Path, files: dict[str, str]) -> Path:
@@ -113,6 +122,8 @@ def test_a_made_up_house_with_faults(tmp_path):
             "frontends/tui/view.py": "from ..plain import words\n",
             "engine/turn.py": "from chinwag.stores.files import FileStore\nimport httpx\n",
             "attic.py": "",
+            "commands/help.py": "from chinwag.wiring import house\n",
+            "roads.py": "from chinwag.stores.memory import MemoryStore\n",
         },
     )
     told = "\n".join(faults(house))
@@ -121,6 +132,8 @@ def test_a_made_up_house_with_faults(tmp_path):
     assert "view.py (frontends.tui) imports chinwag.frontends.plain.words (frontends.plain)" in told
     assert "knows more of stores than it promises" in told
     assert "imports httpx" in told
+    assert "help.py (commands) imports chinwag.wiring (roof)" in told
+    assert "roads.py names something concrete: chinwag.stores.memory" in told
     assert "no floor is known for the room attic" in told
 
 
@@ -132,7 +145,9 @@ def test_a_made_up_house_without(tmp_path):
             "talk/entry.py": "from chinwag.errors import ChinwagError\nfrom . import message\n",
             "talk/message.py": "",
             "engine/turn.py": "from chinwag.stores.base import SessionStore\n",
-            "wiring.py": "from chinwag.frontends.tui.shell import Shell\n",
+            "frontends/jsonl.py": "from chinwag.frontends.codes import FAILED\n",
+            "frontends/codes.py": "",
+            "wiring.py": "from chinwag.stores.memory import MemoryStore\n",
             "cli.py": "import typer\nfrom chinwag import wiring\n",
         },
     )

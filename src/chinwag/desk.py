@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -18,7 +18,7 @@ from chinwag.commands.bench import Bench
 from chinwag.commands.parse import Called, Slip, Talk, parse
 from chinwag.commands.table import Sources, Suggestion, Table
 from chinwag.engine.conversation import Conversation
-from chinwag.errors import ChinwagError
+from chinwag.errors import ChinwagError, ModelUnknown
 from chinwag.providers.base import ModelInfo
 from chinwag.stores.base import resolve
 from chinwag.stores.saver import ConflictReport, FailedReport, Report, SavedReport
@@ -46,12 +46,17 @@ class Opening(msgspec.Struct, frozen=True):
     """Which session to begin with: nothing set means a new, unnamed one.
 
     ``name`` opens or begins, ``resume`` must exist, ``latest`` is the one used last, ``pick`` asks.
+    ``choice``, ``system`` and ``options`` were asked for on the command line: they hold for a
+    resumed session too.
     """
 
     name: str = ""
     resume: str = ""
     latest: bool = False
     pick: bool = False
+    choice: tuple[str, str] | None = None
+    system: str | None = None
+    options: dict[str, Any] = {}
 
 
 class Past(Protocol):
@@ -90,7 +95,8 @@ class Desk:
         discover: Discover | None,
         load_counter: Callable[[str], None],
         models: Callable[[], Awaitable[Sequence[ModelInfo]]],
-        close: Callable[[], Awaitable[None]],
+        prepare: Callable[[str], None],
+        close: Callable[[], Awaitable[list[str]]],
     ) -> None:
         self.conversation = conversation
         self.table = table
@@ -102,6 +108,7 @@ class Desk:
         self._discover = discover
         self._load_counter = load_counter
         self._models = models
+        self._prepare = prepare
         self._close = close
         self._late: Ear = _deaf
         self._problem = ""
@@ -111,6 +118,8 @@ class Desk:
         self._known_models: Sequence[ModelInfo] = ()
         self._tasks: set[asyncio.Task[None]] = set()
         self.opened = True
+        self.opening = Opening()
+        self.beside: Callable[[Ear], Ear] = _alone
 
     # -- questions ----------------------------------------------------------------------------
 
@@ -152,20 +161,31 @@ class Desk:
 
     async def handle(self, line: str, hear: Ear, parts: Sequence[AnyPart] = ()) -> None:
         """Do what ``line`` asks, telling ``hear``; ends with `Rested`."""
+        await self._one(lambda ear: self._handled(line, ear, parts), hear)
+
+    async def talk(self, text: str, hear: Ear, parts: Sequence[AnyPart] = ()) -> None:
+        """Say ``text`` to the model, whatever it begins with."""
+        await self._one(lambda ear: self._said(text, ear, parts), hear)
+
+    async def _one(self, work: Callable[[Ear], Awaitable[None]], hear: Ear) -> None:
+        ear = self.beside(hear)
         try:
             if self._ready is not None:
                 await self._ready.wait()
-            await self._handled(line, hear, parts)
+            await work(ear)
         except ChinwagError as error:
-            hear(failed(error))
+            ear(failed(error))
         finally:
-            hear(Rested())
+            ear(Rested())
+
+    async def _said(self, text: str, hear: Ear, parts: Sequence[AnyPart]) -> None:
+        if text.strip() or parts:
+            await self.conversation.say(text, hear, parts)
 
     async def _handled(self, line: str, hear: Ear, parts: Sequence[AnyPart]) -> None:
         match parse(line):
             case Talk(text=text):
-                if text.strip() or parts:
-                    await self.conversation.say(text, hear, parts)
+                await self._said(text, hear, parts)
             case Slip(notice=notice):
                 hear(Notice(notice))
             case Called() as called:
@@ -177,18 +197,43 @@ class Desk:
 
     # -- beside the lines ---------------------------------------------------------------------
 
-    async def start(self, hear: Ear, opening: Opening | None = None) -> None:
+    async def start(self, hear: Ear) -> None:
         """After the first paint: open what was asked for, look round, fetch the counting tables."""
-        self._late = hear
+        self._late = self.beside(hear)
         self._ready = asyncio.Event()
         try:
-            await asyncio.gather(self._look_round(hear), self._open(opening or Opening(), hear))
+            await asyncio.gather(self._look_round(), self._open(self.opening, self._late))
+            await self._as_asked(self.opening, self._late)
         except ChinwagError as error:
             self.opened = False
-            hear(failed(error))
+            self._late(failed(error))
         finally:
             self._ready.set()
         self._in_background(self._fetch())
+
+    async def _as_asked(self, opening: Opening, hear: Ear) -> None:
+        """What the command line asked for holds for the session that was opened, too."""
+        conversation = self.conversation
+        conversation.overrides = opening.options
+        if opening.system is not None and conversation.system != opening.system:
+            conversation.set_system(opening.system, hear)
+        defaults = conversation.defaults
+        if not defaults.model:
+            defaults.model = await self._first_model(defaults.provider)
+        if opening.choice is not None:
+            provider, model = opening.choice
+            model = model or await self._first_model(provider)
+            if conversation.choice != (provider, model):
+                conversation.choose(provider, model, hear)
+
+    async def _first_model(self, provider: str) -> str:
+        """What a server offers first, where only the provider was named."""
+        models = await self.conversation.provider(provider).models()
+        if not models:
+            raise ModelUnknown(
+                f"{provider} offers no model now", hint=f"name one: -m {provider}/MODEL"
+            )
+        return models[0].name
 
     async def _open(self, opening: Opening, hear: Ear) -> None:
         wanted = opening.resume or opening.name
@@ -211,7 +256,7 @@ class Desk:
             found = resolve(wanted, headers)
         await self.conversation.open(found.id, hear)
 
-    async def _look_round(self, hear: Ear) -> None:
+    async def _look_round(self) -> None:
         """Where nobody said which model answers, a local server that is there does."""
         if self._discover is None:
             return
@@ -222,13 +267,18 @@ class Desk:
         defaults = self.conversation.defaults
         defaults.provider, defaults.model = first.provider, first.models[0]
         more = f" and {len(first.models) - 1} more models" if len(first.models) > 1 else ""
-        hear(Notice(f"found {first.provider} at {first.address}: {first.models[0]}{more}"))
+        self._late(Notice(f"found {first.provider} at {first.address}: {first.models[0]}{more}"))
 
     async def _fetch(self) -> None:
-        """Counting tables, the window of the model, names to complete: all off the hot path."""
-        await asyncio.sleep(0.05)  # let the first keys through: the tables hold the interpreter
-        await asyncio.to_thread(self._load_counter, self.conversation.choice[1])
-        await self.conversation.learn_profile()
+        """The transport, the model's window, counting tables, names to complete: off the hot path."""
+        provider, model = self.conversation.choice
+        await asyncio.sleep(0.05)  # let the first keys through: imports hold the interpreter
+        try:
+            await asyncio.to_thread(self._prepare, provider)
+            await self.conversation.learn_profile()
+            await asyncio.to_thread(self._load_counter, model)
+        except ChinwagError:
+            pass  # said when it is needed, in the turn that needs it
         self._late(Notice(""))
         self._renew_sources()
 
@@ -269,16 +319,25 @@ class Desk:
                     text = f"session {session} was changed by another program"
                     self._late(Notice(text, Level.WARNING))
 
-    async def close(self) -> None:
-        """Stop what runs, save what waits, let go of everything."""
+    async def close(self) -> list[str]:
+        """Stop what runs, save what waits, let go of everything.
+
+        Returns the ids of sessions whose end could not be saved.
+        """
         self.interrupt()
-        for task in list(self._tasks):
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await self._close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return await self._close()
 
 
 def _means(title: str, session_id: str, wanted: str) -> bool:
     return wanted == session_id or (slug(title) == slug(wanted) != "")
+
+
+def _alone(hear: Ear) -> Ear:
+    return hear
 
 
 def _deaf(_: object) -> None:

@@ -14,25 +14,16 @@ import msgspec
 
 from chinwag.engine.conversation import Conversation
 from chinwag.engine.promises import Directory, Keeper
+from chinwag.errors import ChinwagError
 from chinwag.providers.base import ModelInfo
 
 
 class Catalog(Directory, Protocol):
     """The directory, with what a chooser shows besides."""
 
-    def names(self) -> Iterable[str]:
+    @property
+    def names(self) -> Sequence[str]:
         """Every provider that may be named, best known first."""
-        ...
-
-    def default_model(self, provider: str) -> str:
-        """The model meant when only the provider was named; "" where its server must be asked."""
-        ...
-
-    def problem(self, provider: str) -> str:
-        """Why it cannot answer now (a key that is missing), in a few words; "" when it may.
-
-        Cheap: it asks no server.
-        """
         ...
 
 
@@ -51,8 +42,15 @@ class Files(Protocol):
         ...
 
 
+async def _no_problem(_: str) -> ChinwagError | None:
+    return None
+
+
 class Bench(msgspec.Struct, frozen=True):
     """``models`` asks every provider that can be reached, each for a bounded time.
+
+    ``problem`` says why a provider cannot answer now (`KeyMissing` with its hint), None where it
+    may; it asks no server.
 
     ``keys`` is the live key table as (action, keys); ``data_dir``, ``state_dir``, ``config_path``
     are absolute paths as shown to a person; ``store_url`` holds no password.
@@ -69,3 +67,4 @@ class Bench(msgspec.Struct, frozen=True):
     config_path: str = ""
     store_url: str = "file:"
     private: bool = False
+    problem: Callable[[str], Awaitable[ChinwagError | None]] = _no_problem

@@ -13,7 +13,7 @@ from chinwag.commands.table import Command, Group, Kind
 from chinwag.commands.words import escaped, plural, say, table, warn
 from chinwag.engine.options import TABLE as OPTIONS
 from chinwag.engine.options import read_option
-from chinwag.errors import CommandError, ModelUnknown, ProviderError, nearest
+from chinwag.errors import ChinwagError, CommandError, ConfigError, ModelUnknown, nearest
 from chinwag.providers.base import ModelInfo
 from chinwag.talk.event import Choice, Ear, Offered, Page
 
@@ -21,12 +21,14 @@ PROMPT_LIMIT = 1_000_000  # bytes of a prompt read from a file
 
 
 async def provider(bench: Bench, words: list[str], hear: Ear) -> None:
+    names = bench.directory.names
     if not words:
-        hear(Offered("Providers", tuple(_provider_choice(bench, n) for n in _names(bench))))
+        choices = [await _provider_choice(bench, name) for name in names]
+        hear(Offered("Providers", tuple(choices)))
         return
     name = words[0].lower()
-    if name not in _names(bench):
-        near = nearest(name, _names(bench))
+    if name not in names:
+        near = nearest(name, names)
         raise CommandError(
             f"there is no provider {name!r}",
             hint=f"did you mean {', '.join(near)}?" if near else "/provider lists them",
@@ -34,26 +36,21 @@ async def provider(bench: Bench, words: list[str], hear: Ear) -> None:
     await _choose(bench, name, words[1] if words[1:] else await _default(bench, name), hear)
 
 
-def _names(bench: Bench) -> list[str]:
-    return list(bench.directory.names())
-
-
-def _provider_choice(bench: Bench, name: str) -> Choice:
-    current = bench.conversation.choice[0] == name
-    problem = bench.directory.problem(name)
-    return Choice(name, f"/provider {name}", "answers now" if current else problem)
+async def _provider_choice(bench: Bench, name: str) -> Choice:
+    if bench.conversation.choice[0] == name:
+        return Choice(name, f"/provider {name}", "answers now")
+    problem = await bench.problem(name)
+    return Choice(name, f"/provider {name}", (problem.hint or problem.message) if problem else "")
 
 
 async def _default(bench: Bench, name: str) -> str:
     """The model meant by a provider's name alone; its server is asked where nobody said."""
-    known = bench.directory.default_model(name)
-    if known:
-        return known
-    models = await bench.directory.provider(name).models()
+    try:
+        return bench.directory.find(name)[1]
+    except (ConfigError, ModelUnknown):
+        models = await bench.directory.provider(name).models()
     if not models:
-        raise CommandError(
-            f"{name} offers no model now", hint=f"name one: /provider {name} MODEL"
-        )
+        raise CommandError(f"{name} offers no model now", hint=f"name one: /provider {name} MODEL")
     return models[0].name
 
 
@@ -82,7 +79,7 @@ def _model_choice(info: ModelInfo, current: tuple[str, str]) -> Choice:
 
 async def _meant(bench: Bench, name: str) -> tuple[str, str]:
     """(provider, model) of a name: as the directory knows it, else as some server lists it."""
-    if name.lower() in _names(bench):
+    if name.lower() in bench.directory.names:
         return name.lower(), await _default(bench, name.lower())
     try:
         return bench.directory.find(name)
@@ -106,6 +103,9 @@ async def _choose(bench: Bench, provider_name: str, model_name: str, hear: Ear) 
     if before == (provider_name, model_name):
         say(hear, f"{provider_name}/{model_name} answers already")
         return
+    if (problem := await bench.problem(provider_name)) is not None:
+        raise problem
+    begun(bench, hear)
     talk.choose(provider_name, model_name, hear)
     say(hear, f"{'/'.join(before)} → {provider_name}/{model_name}, from the next message on")
     await talk.learn_profile()
@@ -122,11 +122,26 @@ async def _choose(bench: Bench, provider_name: str, model_name: str, hear: Ear) 
 async def warn_if_mute(bench: Bench, hear: Ear) -> None:
     """Say so when the model chosen cannot answer now; reading and choosing need no key."""
     name, model_name = bench.conversation.choice
+    problem = await _problem(bench, name)
+    if problem is not None:
+        more = f" ({problem.hint})" if problem.hint else ""
+        text = f"{name}/{model_name} cannot answer now: {problem.message}{more}"
+        warn(hear, f"{text}; /model picks another")
+
+
+async def _problem(bench: Bench, name: str) -> ChinwagError | None:
     try:
         bench.directory.provider(name)
-    except ProviderError as error:
-        more = f" ({error.hint})" if error.hint else ""
-        warn(hear, f"{name}/{model_name} cannot answer now: {error}{more}; /model picks another")
+    except ChinwagError as error:
+        return error
+    return await bench.problem(name)
+
+
+def begun(bench: Bench, hear: Ear) -> None:
+    """A choice made before anything was said must not cost the session its first prompt."""
+    talk = bench.conversation
+    if not len(talk.session) and talk.defaults.system:
+        talk.set_system(talk.defaults.system, hear)
 
 
 async def system(bench: Bench, words: list[str], hear: Ear) -> None:
@@ -185,6 +200,7 @@ async def set_option(bench: Bench, words: list[str], hear: Ear) -> None:
         return
     name, value = read_option(words[0], " ".join(words[1:]))
     before = _shown(bench, name)
+    begun(bench, hear)
     bench.conversation.set_option(name, value, hear)
     say(hear, f"{name}: {before} → {_shown(bench, name)}, from the next message on")
 

@@ -60,7 +60,9 @@ async def retry(bench: Bench, words: list[str], hear: Ear) -> None:
     choice = None
     if words:
         choice = bench.directory.find(words[0])
-        bench.directory.provider(choice[0])  # raises before anything is taken back
+        if (problem := await bench.problem(choice[0])) is not None:
+            raise problem  # before anything is taken back
+        bench.directory.provider(choice[0])
     await bench.conversation.retry(hear, choice)
 
 
@@ -103,14 +105,17 @@ async def history(bench: Bench, words: list[str], hear: Ear) -> None:
 
 
 def _who(n: int, entry: Spoken) -> str:
+    return f"**{n} {escaped(_speaker(entry))}** {escaped(entry.at[11:16])}".rstrip()
+
+
+def _speaker(entry: Spoken) -> str:
     match entry:
         case UserSaid():
-            name = "you"
+            return "you"
         case AssistantSaid(provider=provider, model=model):
-            name = f"{provider}/{model}" if provider else "assistant"
+            return f"{provider}/{model}" if provider else "assistant"
         case ToolReturned(result=result):
-            name = f"tool {result.name}"
-    return f"**{n} {escaped(name)}** {escaped(entry.at[11:16])}".rstrip()
+            return f"tool {result.name}"
 
 
 def _words(entry: Spoken) -> str:
@@ -182,8 +187,8 @@ COMMANDS: tuple[Command, ...] = (
         clear,
         usage="[--all]",
         most=None,
-        detail="What was said is not sent any more. It stays in the session file, and `/undo` takes "
-        "it back. `--all` drops the system prompt too. To begin another session, use `/new`; "
+        detail="What was said is not sent any more. It stays in the session file, and `/undo` "
+        "takes it back. `--all` drops the system prompt too. To begin another session, use `/new`; "
         "to take a session away for good, `/delete`.",
     ),
     Command(

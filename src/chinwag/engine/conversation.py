@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -96,6 +96,7 @@ class Conversation:
         self._retrying = retrying
         self._clock = clock
         self.defaults = defaults
+        self.overrides: Mapping[str, Any] = {}  # options of the command line: never written
         self.session: Session = begin()
         self._on_disk = 0  # entries handed to the keeper; 0 = the session is not born there
         self._stop: asyncio.Event | None = None
@@ -121,7 +122,7 @@ class Conversation:
 
     @property
     def options(self) -> Options:
-        return merged(self.defaults.options, self.session.options)
+        return merged(self.defaults.options, {**self.session.options, **self.overrides})
 
     @property
     def unsaved(self) -> int:
@@ -168,6 +169,9 @@ class Conversation:
         """Tokens of ``text`` for the model that answers next, and whether that is exact."""
         tokens, tokenizer = self._meter.count(text, self.choice[1])
         return tokens, bool(tokenizer)
+
+    def provider(self, name: str) -> Provider:
+        return self._directory.provider(name)
 
     # -- the one door -------------------------------------------------------------------------
 
@@ -271,6 +275,19 @@ class Conversation:
         if not built.messages:
             raise UsageError("there is nothing to answer yet", hint="type a message first")
         return built
+
+    def preview(self, text: str, parts: Iterable[AnyPart] = ()) -> tuple[Request, int, bool]:
+        """What saying ``text`` would send, its tokens and whether they are exact. Sends nothing."""
+        said = UserSaid(parts=((Text(text),) if text else ()) + tuple(parts))
+        tokens, tokenizer = self._count_entry(said)
+        session = self.session
+        if not len(session) and self.defaults.system:
+            session = fold(session, SystemSet(text=self.defaults.system))
+        used, exact = self._used(*self.choice)
+        built = requests.build(
+            fold(session, said), model=self.choice[1], profile=Profile(), options=self.options
+        )
+        return built, used + tokens, exact and bool(tokenizer)
 
     def _estimate(self, model: str) -> tuple[int, bool]:
         """Tokens the request will hold as far as is known, and whether that is exact."""
@@ -401,6 +418,7 @@ class Conversation:
         self.settle(SystemSet(text=text), hear)
 
     def set_option(self, name: str, value: Any, hear: Ear) -> None:
+        self.overrides = {k: v for k, v in self.overrides.items() if k != name}
         self.settle(OptionSet(name=name, value=value), hear)
 
     def rename(self, title: str, hear: Ear) -> None:

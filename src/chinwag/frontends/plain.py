@@ -11,12 +11,13 @@ import asyncio
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TextIO
 
-from chinwag.desk import Desk, Opening
+from chinwag.desk import Desk
+from chinwag.frontends.codes import ANSWERED, FAILED, INTERRUPTED, exit_code
 from chinwag.talk.delta import TextDelta
-from chinwag.talk.entry import AssistantSaid, Status, UserSaid
+from chinwag.talk.entry import AssistantSaid, Status
 from chinwag.talk.event import (
     AnyEvent,
     CopyAsked,
@@ -34,25 +35,9 @@ from chinwag.talk.event import (
     Settled,
     Waiting,
 )
-from chinwag.talk.message import AnyPart
 from chinwag.text.safe import safe, safe_line
 
-ANSWERED, FAILED, WRONG_USE, LIMIT, INTERRUPTED = 0, 1, 2, 3, 130
-_WRONG_USE = {"ConfigError", "UsageError", "UsageWrong", "CommandUnknown", "CommandError"}
-_NOT_THERE = {"SessionNotFound"}
-_LIMIT = {"ContextOverflow", "BudgetSpent"}
 _FENCE = re.compile(r"^(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
-
-
-def exit_code(failure: Failed | None, answer: AssistantSaid | None) -> int:
-    """The code a one-shot ends with, from the last failure and the answer heard."""
-    if answer is not None and answer.status is Status.INTERRUPTED:
-        return INTERRUPTED
-    if failure is not None:
-        if failure.kind in _LIMIT:
-            return LIMIT
-        return WRONG_USE if failure.kind in _WRONG_USE | _NOT_THERE else FAILED
-    return ANSWERED if answer is None or answer.status is Status.COMPLETE else FAILED
 
 
 def first_code(text: str) -> str | None:
@@ -62,12 +47,24 @@ def first_code(text: str) -> str | None:
 
 
 class PlainEar:
-    """Writes what it hears. ``live`` prints an answer as it comes, else when it is whole."""
+    """Writes what it hears. ``live`` prints an answer as it comes, else when it is whole.
 
-    def __init__(self, out: TextIO, err: TextIO, *, live: bool = True, quiet: bool = False) -> None:
+    With ``mute`` the answer itself is not printed; with ``quiet`` only warnings are told.
+    """
+
+    def __init__(
+        self,
+        out: TextIO,
+        err: TextIO,
+        *,
+        live: bool = True,
+        mute: bool = False,
+        quiet: bool = False,
+    ) -> None:
         self._out = out
         self._err = err
-        self._live = live
+        self._live = live and not mute
+        self._mute = mute
         self._quiet = quiet
         self._clean: Callable[[str], str] = safe if out.isatty() else str
         self._at_line_start = True
@@ -78,7 +75,7 @@ class PlainEar:
     def __call__(self, event: AnyEvent) -> None:
         match event:
             case Heard(delta=TextDelta(text=text)) if self._live:
-                self._say(text)
+                self.say(text)
             case Settled(entry=AssistantSaid() as answer):
                 self._settled(answer)
             case Failed():
@@ -98,7 +95,7 @@ class PlainEar:
             case Opened(session=session) if session.tally.messages and not self._quiet:
                 self.tell(f"{session.title} - {session.tally.messages} messages")
             case CopyAsked(text=text):
-                self._say(text + "\n")
+                self.say(text + "\n")
             case DraftOffered(text=text):
                 self.tell(f"taken back: {text}")
             case Leaving():
@@ -106,7 +103,7 @@ class PlainEar:
             case _:
                 pass
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         self._out.write(self._clean(text))
         self._out.flush()
         if text:
@@ -114,8 +111,8 @@ class PlainEar:
 
     def _settled(self, answer: AssistantSaid) -> None:
         self.answer = answer
-        if not self._live:
-            self._say(answer.text)
+        if not self._live and not self._mute:
+            self.say(answer.text)
         self.end_line()
         if answer.status is Status.INTERRUPTED:
             self.tell("stopped")
@@ -150,34 +147,14 @@ class PlainEar:
             self.tell("/load NAME opens one" if rows else "no sessions yet")
 
 
-async def answer_once(  # the one-shot road
-    desk: Desk,
-    prompt: str,
-    parts: Sequence[AnyPart],
-    opening: Opening,
-    ear: PlainEar,
-    *,
-    extract: bool = False,
-) -> int:
-    """Answer ``prompt`` and return the exit code. Ctrl+C keeps what was said."""
-    with interruptible(desk):
-        await desk.start(ear, opening)
-        if not desk.opened:
-            return exit_code(ear.failure, None)
-        await desk.handle(prompt, ear, parts)
-    code = exit_code(ear.failure, ear.answer)
-    if extract and ear.answer is not None:
-        return _extracted(ear, code)
-    return code
-
-
-def _extracted(ear: PlainEar, code: int) -> int:
-    answer = ear.answer.text if ear.answer else ""
-    block = first_code(answer)
+def extracted(ear: PlainEar, code: int) -> int:
+    """Print only the first code block of what was answered. Returns the exit code."""
+    block = first_code(ear.answer.text if ear.answer else "")
     if block is None:
-        ear.tell("the answer holds no fenced code block", "run it without -x to see the answer")
+        if not code:
+            ear.tell("the answer holds no fenced code block", "run it without -x to see it")
         return code or FAILED
-    ear._say(block)  # noqa: SLF001 - the same file
+    ear.say(block)
     ear.end_line()
     return code
 
@@ -211,9 +188,9 @@ class Repl:
         self._runner = runner
         self._prompts = sys.stdin.isatty()
 
-    def run(self, opening: Opening) -> int:
+    def run(self) -> int:
         """Until /exit, Ctrl+D or the end of input. Returns the exit code."""
-        self._greet(opening)
+        self._greet()
         stopped = False
         while not self._ear.leaving:
             try:
@@ -231,8 +208,8 @@ class Repl:
                 self._desk_handles(line)
         return ANSWERED if self._prompts else exit_code(self._ear.failure, self._ear.answer)
 
-    def _greet(self, opening: Opening) -> None:
-        self._runner.run(self._desk.start(self._ear, opening))
+    def _greet(self) -> None:
+        self._runner.run(self._desk.start(self._ear))
         status = self._desk.status()
         self._ear.tell(f"chinwag: {status.provider}/{status.model}. /help explains, /exit leaves.")
 
@@ -249,7 +226,7 @@ class Repl:
 
     def _read(self) -> str | None:
         """A line, continued while it ends in a backslash; None at the end of input."""
-        lines = []
+        lines: list[str] = []
         while True:
             line = self._read_one("> " if not lines else ". ")
             if line is None:
@@ -264,12 +241,3 @@ class Repl:
             sys.stderr.flush()
         line = sys.stdin.readline()
         return line.rstrip("\n") if line else None
-
-
-def last_exchange(desk: Desk) -> str:
-    """The last question and answer as plain text, for whoever leaves; empty if none."""
-    said = desk.session.said()
-    asked = next(
-        (i for i in range(len(said) - 1, -1, -1) if isinstance(said[i][1], UserSaid)), None
-    )
-    return "" if asked is None else "\n\n".join(entry.text for _, entry in said[asked:])

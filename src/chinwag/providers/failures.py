@@ -94,8 +94,7 @@ _COUNTS: Final = tuple(
     re.compile(pattern, re.IGNORECASE | re.DOTALL)
     for pattern in (
         r"(?P<asked>[\d,]+) tokens? > (?P<limit>[\d,]+)",
-        r"maximum context length is (?P<limit>[\d,]+).*?"
-        r"(?:requested|resulted in|contains?(?: at least)?|has) (?:about )?(?P<asked>[\d,]+)",
+        r"length is (?P<limit>[\d,]+).*?(?:requested|resulted in|has)\D{1,12}(?P<asked>[\d,]+)",
         r"input token count \(?(?P<asked>[\d,]+)\)? exceeds.*?\(?(?P<limit>[\d,]+)\)?\.?$",
         r"\((?P<asked>[\d,]+) tokens?\) exceeds.*?\((?P<limit>[\d,]+) tokens?\)",
         r"\((?P<asked>[\d,]+)\).*?context (?:size|window|length).*?\((?P<limit>[\d,]+)\)",

@@ -80,6 +80,57 @@ class _Stalled(Exception):
     """Nothing of content in time."""
 
 
+class _Watch:
+    """Ends a wait for bytes at a deadline that moves with each piece of content.
+
+    One timer for a whole answer: it looks at the deadline when it goes off, so moving that costs
+    nothing, where a time limit round every read would cost more than reading the answer does.
+    """
+
+    __slots__ = ("_cancelling", "_loop", "_task", "_timer", "deadline", "expired")
+
+    def __init__(self, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelling = 0
+        self.expired = False
+        self.deadline = self._loop.time() + seconds
+        self._timer = self._loop.call_at(self.deadline, self._look)
+
+    def wait_until(self, seconds: float) -> None:
+        """Moves the deadline to ``seconds`` from now; nearer ones are noticed, too."""
+        self.deadline = self._loop.time() + seconds
+        if self.deadline < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(self.deadline, self._look)
+
+    async def next(self, chunks: AsyncIterator[bytes]) -> bytes:
+        """The next bytes. Raises _Stalled at the deadline."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._task, self._cancelling = task, task.cancelling()
+        try:
+            return await anext(chunks)
+        except asyncio.CancelledError:
+            if self.expired and task.uncancel() <= self._cancelling:
+                raise _Stalled from None
+            raise  # somebody else's wish, which goes before ours
+        finally:
+            self._task = None
+
+    def close(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if self._task is not None and now >= self.deadline:
+            self.expired = True
+            self._task.cancel()
+            return
+        # Late while nobody waits for bytes: the consumer is slow, not the server.
+        self._timer = self._loop.call_at(max(self.deadline, now + 0.1), self._look)
+
+
 class HttpProvider:
     """Answers from one endpoint in one dialect. One warm client, made when it is first needed."""
 
@@ -110,22 +161,22 @@ class HttpProvider:
         reading = Reading(self.dialect, where)
         # The first content may take as long as the first byte: some send their headers at once.
         patience = max(endpoint.stall, endpoint.patience)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience
+        watch = _Watch(patience)
         try:
             while not reading.over:
-                said = await self._next(chunks, deadline, reading)
+                said = await _next(chunks, watch, reading)
                 for delta in said:
                     yield delta
                 if said or reading.finished:
                     patience = _LINGER if reading.finished else endpoint.stall
-                    deadline = loop.time() + patience
+                    watch.wait_until(patience)
             if reading.failure is not None:
                 raise reading.failure
             await _drained(chunks)
         except _Stalled as error:
             raise failures.stalled(where, patience) from error
         finally:
+            watch.close()
             await _closed(response, chunks)
 
     async def models(self) -> list[ModelInfo]:
@@ -221,23 +272,6 @@ class HttpProvider:
             self._key = ""  # it may be changed meanwhile: look again next time
         return failures.from_status(response.status_code, response.headers, body, where)
 
-    async def _next(
-        self, chunks: AsyncIterator[bytes], deadline: float, reading: Reading
-    ) -> list[AnyDelta]:
-        """What the next bytes say, or their end, or their breaking off."""
-        try:
-            async with asyncio.timeout_at(deadline):
-                chunk = await anext(chunks)
-        except StopAsyncIteration:
-            return reading.end()
-        except _httpx().HTTPError:
-            return reading.end(broken=True)
-        except TimeoutError as error:
-            if reading.finished:
-                return reading.end()
-            raise _Stalled from error
-        return reading.feed(chunk)
-
     async def _ready(self) -> httpx.AsyncClient:
         """The client: made anew for another event loop, and after the machine slept."""
         loop = asyncio.get_running_loop()
@@ -297,6 +331,20 @@ class HttpProvider:
         )
 
 
+async def _next(chunks: AsyncIterator[bytes], watch: _Watch, reading: Reading) -> list[AnyDelta]:
+    """What the next bytes say, or their end, or their breaking off."""
+    try:
+        return reading.feed(await watch.next(chunks))
+    except StopAsyncIteration:
+        return reading.end()
+    except _Stalled:
+        if reading.finished:
+            return reading.end()
+        raise
+    except _httpx().HTTPError:
+        return reading.end(broken=True)
+
+
 def _fit(key: str, endpoint: Endpoint) -> str:
     """The key without the blanks a file or a command leaves around it."""
     key = key.strip()
@@ -333,7 +381,7 @@ def _is_encoded(response: httpx.Response) -> bool:
 
 
 async def _capped(chunks: AsyncIterator[bytes]) -> bytes:
-    """The body of an error, as far as it comes within reason: its status has said the main thing."""
+    """An error's body, as far as it comes within reason: its status has said the main thing."""
     body = bytearray()
     try:
         async with asyncio.timeout(5.0):

@@ -32,10 +32,8 @@ def next_wait(error: ProviderError, attempt: int, elapsed: float, rnd: float) ->
     if not error.may_retry or attempt >= ATTEMPTS:
         return None
     told = error.wait if isinstance(error, RateLimited | Overloaded) else None
-    if told is None:
-        wait = rnd * min(_MOST, _FIRST * 2.0 ** (attempt - 1))
-    else:
-        wait = told + rnd * 0.25
+    backoff = min(_MOST, _FIRST * 2.0 ** (attempt - 1))
+    wait = rnd * backoff if told is None else told + rnd * 0.25
     return wait if elapsed + wait <= LONGEST else None
 
 

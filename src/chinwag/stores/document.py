@@ -128,7 +128,7 @@ def whole(birth: Birth, entries: Sequence[AnyEntry], headline: Headline) -> byte
     return header_line(birth) + body + closing_line(headline, len(entries), crc_of(body))
 
 
-def crc_of(body: bytes, before: int = 0) -> int:
+def crc_of(body: bytes | memoryview[int], before: int = 0) -> int:
     return zlib.crc32(body, before)
 
 

@@ -113,9 +113,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
         return cls(Role.SYSTEM, (Text(text),) if text else ())
 
     @classmethod
-    def tool(
-        cls, call_id: str, content: str, *, name: str = "", is_error: bool = False
-    ) -> Message:
+    def tool(cls, call_id: str, content: str, *, name: str = "", is_error: bool = False) -> Message:
         return cls(Role.TOOL, (Result(call_id, name, content, is_error),))
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Final, TypeVar, cast
 
 from chinwag.text.safe import EMOJI, JOINING, is_ordinary, strange_spans
@@ -30,23 +31,18 @@ TAB: Final = 4
 # Letters of one cell each, by the table below: most lines need no adding up.
 _NARROW: Final = re.compile(
     "[\x20-\x7e\xa1-\xac\xae-\u02ff\u0391-\u03a1\u03a3-\u03c9\u0400-\u0482\u048a-\u0527"
-    "\u2010-\u2027\u2030-\u205e\u20ac]*"
+    "\u2010-\u2027\u2030-\u205e\u20ac\u2500-\u257f]*"
 )
 # A text without any of these is as wide as its code points together.
 _SEQUENCED: Final = re.compile(
     "[\u200d\ufe0e\ufe0f\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 )
 _FLAG: Final = "[\U0001f1e6-\U0001f1ff]{2}"
-_TWO_CELLS: Final = re.compile(f"{EMOJI}|{_FLAG}")
-# What a terminal might still join in a sequence that is no emoji of ours.
-_LOOSE: Final = re.compile(
-    f"[\ufe0e\ufe0f]|(?<![{JOINING}])\u200d|([\U0001f1e6-\U0001f1ff])|([\U0001f3fb-\U0001f3ff])"
-)
 _WORDS: Final = re.compile(" +|[^ ]+")
 # Scripts without blanks may break before any of their letters, and emoji may be torn apart...
-_CJK: Final = re.compile(
-    "[\u2e80-\u2fdf\u3001-\u4dbf\u4e00-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff01-\uff9d"
-    "\U0001f300-\U0001faff\U00020000-\U0003ffff]"
+_CJK: Final = (
+    *((0x2E80, 0x2FDF), (0x3001, 0x4DBF), (0x4E00, 0xA4CF), (0xAC00, 0xD7A3), (0xF900, 0xFAFF)),
+    *((0xFF01, 0xFF9D), (0x1F300, 0x1FAFF), (0x20000, 0x3FFFF)),
 )
 # ...but not before what closes or lengthens, nor after what opens.
 _NEVER_FIRST: Final = frozenset(
@@ -81,7 +77,7 @@ def cluster_width(cluster: str) -> int:
     """The cells one cluster fills: 0 for a control or a lone mark."""
     if len(cluster) == 1:
         return _cell(cluster)
-    sequence = _SEQUENCED.search(cluster) and _TWO_CELLS.fullmatch(cluster)
+    sequence = _SEQUENCED.search(cluster) and _two_cells().fullmatch(cluster)
     return 2 if sequence and cluster[-1] != "\ufe0e" else sum(map(_cell, cluster))
 
 
@@ -89,7 +85,7 @@ def width(text: str) -> int:
     """The cells ``text`` fills on one line. Tabs run to the next stop, controls fill none."""
     if "\t" in text:
         text = _untabbed(text)
-    if _NARROW.fullmatch(text):
+    if (text.isascii() and text.isprintable()) or _NARROW.fullmatch(text):
         return len(text)
     if is_ordinary(text) or not _SEQUENCED.search(text):
         return sum(map(_cell, text))
@@ -103,7 +99,7 @@ def for_screen(text: T) -> T:
     """
     if "\t" in text:
         text = cast("T", _untabbed(text))
-    if is_ordinary(text) or not _SEQUENCED.search(text):
+    if text.isascii() or not _SEQUENCED.search(text):
         return text
     return cast("T", "".join(map(_drawn, clusters(text))))
 
@@ -153,8 +149,8 @@ def _drawn(cluster: str) -> str:
     """A cluster of which every code point has its own cells, as many together as before."""
     if not _SEQUENCED.search(cluster):
         return cluster
-    if not _TWO_CELLS.fullmatch(cluster):
-        return _LOOSE.sub(_apart, cluster)
+    if not _two_cells().fullmatch(cluster):
+        return _loose().sub(_apart, cluster)
     if "\U0001f1e6" <= cluster[0] <= "\U0001f1ff":
         return "".join(map(_letter, cluster))
     sign = cluster[0]
@@ -169,6 +165,20 @@ def _apart(found: re.Match[str]) -> str:
 
 def _letter(indicator: str) -> str:
     return chr(ord(indicator) - 0x1F1E6 + ord("A"))
+
+
+# Compiled when the first emoji comes, not at start-up.
+@cache
+def _two_cells() -> re.Pattern[str]:
+    return re.compile(f"{EMOJI}|{_FLAG}")
+
+
+@cache
+def _loose() -> re.Pattern[str]:
+    """What a terminal might still join in a sequence that is no emoji of ours."""
+    return re.compile(
+        f"[\ufe0e\ufe0f]|(?<![{JOINING}])\u200d|([\U0001f1e6-\U0001f1ff])|([\U0001f3fb-\U0001f3ff])"
+    )
 
 
 def _untabbed(text: str) -> str:
@@ -213,7 +223,12 @@ def _may_break(before: str, after: str) -> bool:
         return False
     if after[0] in _NEVER_FIRST or before[0] in _NEVER_LAST:
         return False
-    return bool(_CJK.match(after) or _CJK.match(before))
+    return _breaks_anywhere(after[0]) or _breaks_anywhere(before[0])
+
+
+def _breaks_anywhere(char: str) -> bool:
+    code = ord(char)
+    return code >= 0x2E80 and any(low <= code <= high for low, high in _CJK)
 
 
 class _Filling:

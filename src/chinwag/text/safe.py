@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from typing import Final, NewType
 
 Safe = NewType("Safe", str)
@@ -91,11 +92,6 @@ ORDINARY: Final = (
     "\u2010-\u2027\u2030-\u205e\u2070-\u20cf\u2100-\u2bff\u2e80-\u3029\u3030-\u3096"
     "\u309b-\u3130\u3165-\ua4cf\uac00-\ud7a3\uff01-\uff9d\U0001f300-\U0001f3fa\U0001f400-\U0001faff"
 )
-_ALL_ORDINARY: Final = re.compile(f"[{ORDINARY}]*")
-_STRANGE: Final = re.compile(f"[^{ORDINARY}]+(?:[{ORDINARY}][^{ORDINARY}]+)*[{ORDINARY}]?")
-
-_JUDGED: Final = re.compile(f"(?:{EMOJI}|{_SPELLING})|([{_SUSPECT}])")
-# Marks are neither word nor space to ``re``; a longer run of such characters is looked at closely.
 _MAYBE_PILE: Final = re.compile(f"[^\\x00-\u02ff\\w\\s]{{{MOST_MARKS + 1},}}")
 _TAGS: Final = re.compile("[\U000e0000-\U000e007f]")
 _DANGLING: Final = "\u200c\u200d\ufe0e\ufe0f" + "".join(map(chr, range(0xE0020, 0xE0080)))
@@ -172,19 +168,49 @@ def _wide(text: str) -> str:
 def _strict(text: str) -> str:
     if "\r" in text:
         text = text.replace("\r\n", "\n")
-    text = _JUDGED.sub(_judge, text)
+    text = _judged().sub(_judge, text)
     return _MAYBE_PILE.sub(_lower, text) if len(text) > MOST_MARKS else text
 
 
 def is_ordinary(text: str) -> bool:
     """Whether each character of ``text`` is harmless and a cluster of its own."""
-    return _ALL_ORDINARY.fullmatch(text) is not None
+    if text.isascii() and text.isprintable():
+        return True
+    return _all_ordinary().fullmatch(text) is not None
 
 
 def strange_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Where ``text`` is not ordinary: start and end, one neighbour on each side included."""
-    for found in _STRANGE.finditer(text):
-        yield max(0, found.start() - 1), found.end()
+    """Where ``text`` is not ordinary: start and end, one neighbour on each side included.
+
+    Two spans never share a character, so that each can be judged alone.
+    """
+    start = end = -1
+    for found in _strange().finditer(text):
+        first, last = max(0, found.start() - 1), min(len(text), found.end() + 1)
+        if start >= 0 and first >= end:
+            yield start, end
+            start = first
+        elif start < 0:
+            start = first
+        end = last
+    if start >= 0:
+        yield start, end
+
+
+# Compiling these takes 4 ms each, which a start-up that shows only ASCII does not pay.
+@cache
+def _all_ordinary() -> re.Pattern[str]:
+    return re.compile(f"[{ORDINARY}]*")
+
+
+@cache
+def _strange() -> re.Pattern[str]:
+    return re.compile(f"[^{ORDINARY}]+")
+
+
+@cache
+def _judged() -> re.Pattern[str]:
+    return re.compile(f"(?:{EMOJI}|{_SPELLING})|([{_SUSPECT}])")
 
 
 def _judge(found: re.Match[str]) -> str:

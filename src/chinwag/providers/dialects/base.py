@@ -216,11 +216,11 @@ def arguments_of(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"unparsed": text}
 
 
-def call_id(id: str, allowed: re.Pattern[str], size: int) -> str:
-    """``id``, or where a server would refuse it a stable one of ``size`` letters made from it."""
-    if allowed.fullmatch(id):
-        return id
-    digest = hashlib.sha256(id.encode("utf-8", "replace")).digest()
+def call_id(name: str, allowed: re.Pattern[str], size: int) -> str:
+    """``name``, or where a server would refuse it, a stable id of ``size`` letters made from it."""
+    if allowed.fullmatch(name):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).digest()
     return base64.b32encode(digest).decode()[:size].lower()
 
 

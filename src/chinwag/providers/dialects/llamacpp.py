@@ -40,10 +40,10 @@ class LlamaCpp(OpenAI):
 
     name = "llamacpp"
 
-    def profile_call(self, model: str, endpoint: Endpoint) -> HttpCall | None:
+    def profile_call(self, model: str, endpoint: Endpoint) -> HttpCall | None:  # noqa: ARG002
         return HttpCall("GET", "//props")
 
-    def read_profile(self, body: bytes, endpoint: Endpoint, model: str) -> Profile:
+    def read_profile(self, body: bytes, endpoint: Endpoint, model: str) -> Profile:  # noqa: ARG002
         props = read(PROPS, Props, body, endpoint.host)
         vision = (props.modalities or {}).get("vision")
         return Profile(window=props.window, sees=vision if isinstance(vision, bool) else None)

@@ -173,7 +173,7 @@ class OpenAIDecoder:
         if thought := heard.reasoning_content or heard.reasoning:
             said.append(ThinkingDelta(thought))
         if heard.reasoning_details:
-            said += _details(heard.reasoning_details, bool(thought))
+            said += _details(heard.reasoning_details, told=bool(thought))
         if content:
             if isinstance(content, str):
                 said.append(TextDelta(content))
@@ -203,8 +203,8 @@ class OpenAIDecoder:
         named = call.index
         known = self._calls
         if call.id:
-            for place, (index, id) in enumerate(known):
-                if id == call.id and index in (named, None):
+            for place, (index, name) in enumerate(known):
+                if name == call.id and index in (named, None):
                     return place
             known.append((named, call.id))
             return len(known) - 1
@@ -232,7 +232,10 @@ class OpenAI:
         return {"authorization": f"Bearer {key}"}
 
     def encode(
-        self, request: Request, endpoint: Endpoint, profile: Profile = NO_PROFILE
+        self,
+        request: Request,
+        endpoint: Endpoint,
+        profile: Profile = NO_PROFILE,  # noqa: ARG002  # the promise's signature
     ) -> HttpCall:
         head: Body = {
             "model": request.model,
@@ -259,7 +262,7 @@ class OpenAI:
         )
         return said + decoder.end()
 
-    def models_call(self, endpoint: Endpoint) -> HttpCall:
+    def models_call(self, endpoint: Endpoint) -> HttpCall:  # noqa: ARG002
         return HttpCall("GET", "/models")
 
     def read_models(self, body: bytes, endpoint: Endpoint) -> list[ModelInfo]:
@@ -270,7 +273,7 @@ class OpenAI:
             _info(row, endpoint) for row in rows.data or rows.models or () if row.id or row.name
         ]
 
-    def profile_call(self, model: str, endpoint: Endpoint) -> HttpCall | None:
+    def profile_call(self, model: str, endpoint: Endpoint) -> HttpCall | None:  # noqa: ARG002
         return self.models_call(endpoint)
 
     def read_profile(self, body: bytes, endpoint: Endpoint, model: str) -> Profile:
@@ -445,10 +448,10 @@ def _result(result: Result, endpoint: Endpoint) -> Body:
     }
 
 
-def _id(id: str, endpoint: Endpoint) -> str:
+def _id(name: str, endpoint: Endpoint) -> str:
     if endpoint.hostname == "api.mistral.ai":
-        return call_id(id, _MISTRAL_ID, 9)
-    return call_id(id, _ANY_ID, 24)
+        return call_id(name, _MISTRAL_ID, 9)
+    return call_id(name, _ANY_ID, 24)
 
 
 def _parts(content: list[Any]) -> list[AnyDelta]:
@@ -472,7 +475,7 @@ def _listed(part: dict[str, Any]) -> list[AnyDelta]:
     return [TextDelta(text)] if isinstance(text, str) and text else []
 
 
-def _details(details: list[Any], told: bool) -> list[AnyDelta]:
+def _details(details: list[Any], *, told: bool) -> list[AnyDelta]:
     """OpenRouter's thinking in pieces; ``told`` where `reasoning` has said the text already."""
     said: list[AnyDelta] = []
     for detail in details:

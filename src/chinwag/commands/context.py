@@ -1,0 +1,171 @@
+"""Commands about what the conversation holds: how much of the window, and taking it elsewhere.
+
+Invariant: a count says whether it is exact (`~` where not), and text is handed out as it was said.
+"""
+
+from __future__ import annotations
+
+import re
+
+from chinwag.commands import export
+from chinwag.commands.bench import Bench
+from chinwag.commands.blocks import Block, numbered
+from chinwag.commands.sessions import write
+from chinwag.commands.table import FORMATS, Command, Group, Kind
+from chinwag.commands.words import escaped, flagged, number, say, table
+from chinwag.engine.conversation import Conversation
+from chinwag.errors import CommandError, UsageWrong, nearest
+from chinwag.talk.entry import AssistantSaid, Spoken
+from chinwag.talk.event import CopyAsked, Ear, Page
+from chinwag.talk.usage import Usage
+
+BAR = 30  # cells
+
+
+async def tokens(bench: Bench, _: list[str], hear: Ear) -> None:
+    talk = bench.conversation
+    room = talk.context()
+    mark = "" if room.exact else "~"
+    share = room.used / room.window if room.window else 0.0
+    lines = [
+        f"`{_bar(share)}` {mark}{room.used:,} of {room.window:,} tokens ({share:.0%})",
+        table(("", "now"), _rows(talk)),
+    ]
+    if not room.exact:
+        lines.append("`~` marks an estimate; what the provider reports corrects it.")
+    hear(Page("Tokens", "\n\n".join(lines)))
+
+
+def _bar(share: float) -> str:
+    full = min(BAR, round(share * BAR)) if share <= 0 else min(BAR, max(1, round(share * BAR)))
+    return "█" * full + "░" * (BAR - full)
+
+
+def _rows(talk: Conversation) -> list[tuple[str, str]]:
+    tally, usage = talk.session.tally, talk.session.usage
+    prompt, exact = talk.count(talk.system)
+    sure = bool(tally.tokenizer) or not tally.tokens
+    return [
+        ("model", escaped("/".join(talk.choice))),
+        ("system prompt", f"{'' if exact or not prompt else '~'}{prompt:,} tokens"),
+        ("messages", f"{tally.messages:,} ({'' if sure else '~'}{tally.tokens:,} tokens)"),
+        ("turns", f"{tally.turns:,}"),
+        ("reported by the provider", _reported(usage)),
+    ]
+
+
+def _reported(usage: Usage) -> str:
+    named = (
+        ("read", usage.input),
+        ("of them cached", usage.cached),
+        ("written", usage.output),
+        ("of them thinking", usage.reasoning),
+    )
+    said = [f"{count:,} {name}" for name, count in named if count is not None]
+    if usage.cost is not None:
+        said.append(f"${usage.cost:.4f}")
+    return ", ".join(said) if said else "nothing yet"
+
+
+async def copy(bench: Bench, words: list[str], hear: Ear) -> None:
+    if not words:
+        _copy_last(bench, hear)
+    elif re.fullmatch(r"[#m]\d+", words[0], re.IGNORECASE):
+        _copy_message(bench, number(words[0].lower().lstrip("m"), "/copy [N|#N]"), hear)
+    else:
+        _copy_block(bench, number(words[0].lstrip("¶"), "/copy [N|#N]"), hear)
+
+
+def _copy_last(bench: Bench, hear: Ear) -> None:
+    answer = bench.conversation.session.last_answer
+    if answer is None or not answer.text:
+        raise CommandError("there is no answer to copy yet")
+    hear(CopyAsked(answer.text, "the last answer"))
+
+
+def _copy_message(bench: Bench, wanted: int, hear: Ear) -> None:
+    found: Spoken | None = dict(bench.conversation.session.said()).get(wanted)
+    if found is None or not found.text:
+        raise CommandError(f"there is no message {wanted}", hint="/history lists them with numbers")
+    who = "answer" if isinstance(found, AssistantSaid) else "message"
+    hear(CopyAsked(found.text, f"{who} {wanted}"))
+
+
+def _copy_block(bench: Bench, wanted: int, hear: Ear) -> None:
+    blocks: dict[int, Block] = dict(numbered(bench.conversation.session))
+    block = blocks.get(wanted)
+    if block is None:
+        have = f"there are {len(blocks)}" if blocks else "there is none yet"
+        raise CommandError(
+            f"there is no code block {wanted}: {have}", hint=f"/copy #{wanted} copies a message"
+        )
+    hear(CopyAsked(block.text, f"code block {wanted}{block.language and f' ({block.language})'}"))
+
+
+async def export_(bench: Bench, words: list[str], hear: Ear) -> None:
+    rest, flags = flagged(words, "--force")
+    form, path = _form_and_path(rest)
+    session = bench.conversation.session
+    if not session.title:
+        raise CommandError("there is nothing to export yet", hint="type a message first")
+    text = export.WRITERS[form](session)
+    full = await write(bench, path, text, force=bool(flags), again=f"/export {form} {path}")
+    say(hear, f"exported as {form} to {full}")
+
+
+def _form_and_path(words: list[str]) -> tuple[str, str]:
+    """(format, path); a format that was not named is told by the path's ending."""
+    usage = "/export [FORMAT] PATH [--force]"
+    names = [name for name, _ in FORMATS]
+    if not words:
+        raise UsageWrong(f"where to? Formats: {', '.join(names)}", usage=usage)
+    if len(words) == 1:
+        ending = "." + words[0].rpartition(".")[2].lower()
+        if words[0].lower() in names:
+            raise UsageWrong(f"{words[0]} is a format; a path is missing", usage=usage)
+        if ending not in export.ENDINGS:
+            raise UsageWrong(f"which format? {', '.join(names)}", usage=usage)
+        return export.ENDINGS[ending], words[0]
+    form = export.OTHER_NAMES.get(words[0].lower(), words[0].lower())
+    if form not in names:
+        near = nearest(form, names) or tuple(names)
+        raise UsageWrong(
+            f"there is no format {words[0]!r}; there is {', '.join(near)}", usage=usage
+        )
+    return form, words[1]
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "tokens",
+        "how full the model's window is, and what was used",
+        Group.CONTEXT,
+        tokens,
+        aliases=("cost", "context"),
+        detail="Tokens are what models count in, about four letters each in English. The window is "
+        "the most a model takes at once, your whole conversation included.",
+    ),
+    Command(
+        "copy",
+        "copy the last answer, a code block, or a message",
+        Group.CONTEXT,
+        copy,
+        usage="[N|#N]",
+        most=1,
+        detail="`/copy` takes the last answer, `/copy 3` the code block marked ¶3, `/copy #12` "
+        "message 12. What goes to the clipboard is the source text. Ctrl+Y copies the last answer.",
+    ),
+    Command(
+        "export",
+        "write the conversation to a file",
+        Group.CONTEXT,
+        export_,
+        usage="[FORMAT] PATH [--force]",
+        kinds=(Kind.FORMAT, Kind.PATH),
+        most=3,
+        detail="FORMAT is "
+        + ", ".join(f"`{name}` ({what})" for name, what in FORMATS)
+        + ". It may be left out where the ending of PATH tells it: `.md` `.json` `.html` `.txt`. "
+        "A file that is there is replaced only with `--force`.",
+    ),
+)

@@ -1,0 +1,61 @@
+"""What is left on the normal screen when the full one is gone; pure.
+
+Invariants: safe text only, no colour, no line wider than the terminal; an empty session says
+nothing. The text of an answer is given as it was written, so that it can be copied.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from chinwag.talk.entry import AssistantSaid, Status, UserSaid
+from chinwag.talk.session import Session, slug
+from chinwag.text.cells import clip, wrap
+from chinwag.text.safe import safe, safe_line
+
+MOST_LINES = 40
+"""Of a longer answer the end is left out."""
+
+
+def farewell(session: Session, columns: int, *, saved: bool = True) -> str:
+    """The last exchange, then how to come back; "" for a session in which nothing was said."""
+    asked, answered = _last_exchange(session)
+    if asked is None and answered is None:
+        return ""
+    out: list[str] = []
+    if asked is not None:
+        out += [clip(f"› {line}", columns) for line in _lines(asked.text, columns - 2)[:4]]
+    if answered is not None:
+        out += ["", *_answer(answered, columns)]
+    if saved:
+        out += ["", f"chat --resume {_name(session)}"]
+    return "\n".join(out) + "\n"
+
+
+def _last_exchange(session: Session) -> tuple[UserSaid | None, AssistantSaid | None]:
+    answered: AssistantSaid | None = None
+    for _, entry in session.back():
+        if isinstance(entry, AssistantSaid) and answered is None:
+            answered = entry
+        elif isinstance(entry, UserSaid):
+            return entry, answered
+    return None, answered
+
+
+def _answer(entry: AssistantSaid, columns: int) -> list[str]:
+    lines = _lines(entry.text, columns)
+    if len(lines) > MOST_LINES:
+        left = len(lines) - MOST_LINES
+        lines = [*lines[:MOST_LINES], f"… {left} more lines"]
+    if entry.status is not Status.COMPLETE:
+        lines.append(f"({entry.status})")
+    return lines
+
+
+def _lines(text: str, columns: int) -> list[str]:
+    return list(wrap(safe(text.strip()), max(1, columns)))
+
+
+def _name(session: Session) -> str:
+    name = slug(session.title) or session.id
+    return safe_line(shlex.quote(name), 120)

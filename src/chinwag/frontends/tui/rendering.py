@@ -1,0 +1,332 @@
+"""Markdown blocks to lines of (style, text), by way of rich renderables; pure.
+
+Invariants: no text goes through a markup parser; rich is given `Text` and tables of `Text`, and its
+segments become fragments here, so no escape sequence is ever made. Whatever comes out of an entity
+(`&#27;`) is made safe again. No line is wider than asked. Links show their address and are never
+active. Importing this module needs rich and markdown-it: it is imported in a thread after the first
+paint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from io import StringIO
+from typing import TypeAlias
+
+from markdown_it.token import Token
+from rich.console import Console, RenderableType
+from rich.segment import Segment
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+from rich.theme import Theme
+
+from chinwag.frontends.tui import blocks
+from chinwag.frontends.tui.theme import Looks, rich_style
+from chinwag.text.cells import clip, for_screen, width, wrap
+from chinwag.text.safe import safe
+
+Fragment: TypeAlias = tuple[str, str]
+Line: TypeAlias = list[Fragment]
+
+_STARTS = {"strong_open": "md.strong", "em_open": "md.em", "s_open": "md.strike"}
+_ENDS = {"strong_close", "em_close", "s_close"}
+_NARROWEST = 8
+
+
+class Renderer:
+    """Renders blocks with the looks of one theme. ``breaks``: a newline in a paragraph is one."""
+
+    def __init__(self, looks: Looks, *, breaks: bool = True) -> None:
+        self.breaks = breaks
+        theme = Theme({name: rich_style(look) for name, look in looks.items()}, inherit=False)
+        self._console = Console(
+            file=StringIO(),
+            force_terminal=True,
+            color_system="truecolor",
+            legacy_windows=False,
+            theme=theme,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            width=80,
+            height=25,
+            _environ={},
+        )
+
+    # -- whole blocks -------------------------------------------------------------------------
+
+    def blocks(self, source: str, columns: int, number: int = 1) -> tuple[list[Line], int]:
+        """The lines of some blocks, and the number of the next code block."""
+        tokens = blocks.parser(inline=True).parse(source)
+        walk = _Walk(self, number)
+        return walk.lines(tokens, max(columns, 1)), walk.number
+
+    def words(self, source: str) -> Text:
+        """Part of a paragraph."""
+        tokens = blocks.parser(inline=True).parse(blocks.GUARD + source)
+        text = Text()
+        for token in tokens:
+            if token.type == "inline":
+                text.append_text(self.inline(token))
+        return text[len(blocks.GUARD) :]
+
+    def wrapped(self, text: Text, columns: int) -> list[Text]:
+        """A text in lines."""
+        return list(text.wrap(self._console, max(columns, 1), tab_size=4))
+
+    def draw(self, renderable: RenderableType, columns: int) -> list[Line]:
+        """The lines of anything rich can render."""
+        columns = max(columns, 1)
+        options = self._console.options.update(width=columns, height=None, max_width=columns)
+        drawn = self._console.render_lines(renderable, options, pad=False)
+        return [_held(_fragments(line), columns) for line in drawn]
+
+    def one_line(self, pieces: list[tuple[str, str]]) -> Line:
+        """Pieces of (style name, text) put together by rich on one line."""
+        text = Text.assemble(*((text, name) for name, text in pieces), no_wrap=True)
+        segments = self._console.render(text, self._console.options.update(width=1000))
+        return [f for f in _fragments(list(segments)) if f[1] != "\n"]
+
+    # -- inside a line ------------------------------------------------------------------------
+
+    def inline(self, token: Token, base: str = "") -> Text:
+        """The text of an inline token."""
+        text = Text(style=base, end="")
+        styles: list[str] = []
+        link = ("", 0)
+        for child in token.children or ():
+            match child.type:
+                case "text" | "html_inline" | "text_special":
+                    text.append(_shown(child.content), " ".join(styles) or None)
+                case "code_inline":
+                    text.append(_shown(child.content), "md.code")
+                case "softbreak":
+                    text.append("\n" if self.breaks else " ")
+                case "hardbreak":
+                    text.append("\n")
+                case "image":
+                    text.append(_shown(f"[image: {child.content or 'no words'}]"), "md.url")
+                    text.append(_shown(f" ({child.attrGet('src') or ''})"), "md.url")
+                case "link_open":
+                    link = (str(child.attrGet("href") or ""), len(text))
+                case "link_close":
+                    _close_link(text, *link)
+                case kind if kind in _STARTS:
+                    styles.append(_STARTS[kind])
+                case kind if kind in _ENDS:
+                    styles.pop()
+                case _:
+                    text.append(_shown(child.content))
+        return text
+
+
+def _close_link(text: Text, address: str, start: int) -> None:
+    label = text.plain[start:]
+    text.stylize("md.link", start)
+    if address and address not in (label, f"mailto:{label}"):
+        text.append(_shown(f" ({address})"), "md.url")
+
+
+class _Walk:
+    """One pass over the tokens of some blocks."""
+
+    def __init__(self, renderer: Renderer, number: int) -> None:
+        self._r = renderer
+        self.number = number
+
+    def lines(self, tokens: list[Token], columns: int, *, tight: bool = False) -> list[Line]:
+        out: list[Line] = []
+        for group in _groups(tokens):
+            made = self._block(group, columns)
+            if out and made and not tight:
+                out.append([])
+            out.extend(made)
+        return out
+
+    def _block(self, group: list[Token], columns: int) -> list[Line]:
+        first = group[0]
+        match first.type:
+            case "paragraph_open":
+                return self._text(group, columns, "")
+            case "heading_open":
+                return self._text(group, columns, _heading(first.tag))
+            case "bullet_list_open" | "ordered_list_open":
+                return self._list(group, columns)
+            case "blockquote_open":
+                inner = self.lines(group[1:-1], max(columns - 2, 1))
+                return [[("class:md.quote", "> "), *line] for line in inner]
+            case "fence" | "code_block":
+                return self._code(first, columns)
+            case "table_open":
+                return self._table(group, columns)
+            case "hr":
+                return [[("class:md.rule", "─" * columns)]]
+            case _:
+                text = _shown(first.content).rstrip("\n")
+                return [[("", line)] for line in wrap(text, columns)] if text else []
+
+    def _text(self, group: list[Token], columns: int, style: str) -> list[Line]:
+        inline = next((token for token in group if token.type == "inline"), None)
+        if inline is None:
+            return []
+        return self._r.draw(self._r.inline(inline, style), columns)
+
+    def _list(self, group: list[Token], columns: int) -> list[Line]:
+        first = group[0]
+        number = int(first.attrGet("start") or 1) if first.type.startswith("ordered") else None
+        out: list[Line] = []
+        for item in _groups(group[1:-1]):
+            mark = "• " if number is None else f"{number}. "
+            tight = _is_tight(item)
+            if out and not tight:
+                out.append([])
+            out.extend(self._item(item[1:-1], columns, mark, tight=tight))
+            number = None if number is None else number + 1
+        return out
+
+    def _item(self, tokens: list[Token], columns: int, mark: str, *, tight: bool) -> list[Line]:
+        indent = len(mark) if columns - len(mark) >= _NARROWEST else 0
+        inner = self.lines(tokens, columns - indent, tight=tight) or [[]]
+        if not indent:
+            return [[("class:md.bullet", mark.strip())], *inner] if columns >= len(mark) else inner
+        rest: list[Line] = [[("", " " * indent), *line] if line else [] for line in inner[1:]]
+        return [[("class:md.bullet", mark), *inner[0]], *rest]
+
+    def _code(self, token: Token, columns: int) -> list[Line]:
+        from chinwag.frontends.tui.fences import Block
+
+        language = (token.info.split() or [""])[0].strip("{}.")
+        block = Block(language, self.number, columns)
+        self.number += 1
+        code = _shown(token.content).removesuffix("\n")
+        return [*block.head(), *(out for line in code.split("\n") for out in block.line(line))]
+
+    def _table(self, group: list[Token], columns: int) -> list[Line]:
+        rows = list(_cells(group))
+        if not rows:
+            return []
+        heads = rows[0]
+        most = max(1, columns // 6)
+        if len(heads) > most:
+            return self._records(heads, rows[1:], columns)
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="md.th")
+        for head in heads:
+            table.add_column(self._r.inline(head), justify=_side(head), overflow="fold")
+        for row in rows[1:]:
+            table.add_row(*(self._r.inline(cell) for cell in row))
+        return [_trimmed(line) for line in self._r.draw(table, columns)]
+
+    def _records(self, heads: list[Token], rows: list[list[Token]], columns: int) -> list[Line]:
+        """A table too wide for the screen: each row as lines of `head: cell`."""
+        out: list[Line] = []
+        for row in rows:
+            if out:
+                out.append([])
+            for head, cell in zip(heads, row):
+                text = self._r.inline(head, "md.th").append(": ")
+                out.extend(self._r.draw(text.append_text(self._r.inline(cell)), columns))
+        return out
+
+
+def _heading(tag: str) -> str:
+    return f"md.{tag}" if tag in {"h1", "h2"} else "md.h3"
+
+
+def _groups(tokens: list[Token]) -> Iterator[list[Token]]:
+    """Tokens cut into siblings: each group opens and closes."""
+    depth, group = 0, []
+    for token in tokens:
+        group.append(token)
+        depth += token.nesting
+        if depth == 0:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _is_tight(item: list[Token]) -> bool:
+    return all(
+        t.hidden for t in item if t.type == "paragraph_open" and t.level == item[0].level + 1
+    )
+
+
+def _cells(group: list[Token]) -> Iterator[list[Token]]:
+    row: list[Token] = []
+    style = ""
+    for token in group:
+        if token.type in {"th_open", "td_open"}:
+            style = str(token.attrGet("style") or "")
+        elif token.type == "inline":
+            token.meta["style"] = style
+            row.append(token)
+        elif token.type == "tr_close":
+            yield row
+            row = []
+
+
+def _side(token: Token) -> str:  # type: ignore[return]
+    style = token.meta.get("style", "")
+    return "right" if "right" in style else "center" if "center" in style else "left"
+
+
+def _shown(text: str) -> str:
+    """Text from a token: an entity may have become anything."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "\n".join(for_screen(line) for line in safe(text).split("\n"))
+
+
+def _fragments(segments: list[Segment]) -> Line:
+    return [
+        (_style(segment.style) if segment.style else "", segment.text)
+        for segment in segments
+        if segment.text and not segment.control
+    ]
+
+
+@lru_cache(maxsize=512)
+def _style(style: Style) -> str:
+    """A rich style in prompt_toolkit's words."""
+    words = [
+        word
+        for word, on in (
+            ("bold", style.bold),
+            ("dim", style.dim),
+            ("italic", style.italic),
+            ("underline", style.underline),
+            ("strike", style.strike),
+            ("reverse", style.reverse),
+        )
+        if on
+    ]
+    if style.color is not None and not style.color.is_default:
+        words.append(_colour(style.color.name))
+    return " ".join(words)
+
+
+def _colour(name: str) -> str:
+    return name if name.startswith("#") else "ansi" + name.replace("_", "")
+
+
+def _held(line: Line, columns: int) -> Line:
+    """The line, cut if it is too wide after all (tables that measure otherwise)."""
+    if sum(len(text) for _, text in line) <= columns and all(t.isascii() for _, t in line):
+        return line
+    left, out = columns, []
+    for style, text in line:
+        kept = text if width(text) <= left else clip(text, left, "")
+        left -= width(kept)
+        out.append((style, kept))
+    return out
+
+
+def _trimmed(line: Line) -> Line:
+    """Without blanks at the end: they would be copied along."""
+    while line and not line[-1][1].strip():
+        line.pop()
+    if line:
+        line[-1] = (line[-1][0], line[-1][1].rstrip())
+    return line

@@ -1,0 +1,355 @@
+"""From settings to an ear and out again: which road a run takes, and what it ends with.
+
+Invariants: the full screen only where both ends are a terminal that can; a prompt or piped input is
+answered once; nothing is printed to `stdout` but answers. Every road closes the desk, so that what
+is acknowledged is saved and what is not is said. Imports are made where a road needs them: each
+road pays for itself only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from chinwag.errors import ChinwagError, ConfigError, UsageError
+from chinwag.frontends.codes import ANSWERED, FAILED, INTERRUPTED, WRONG_USE, exit_code
+from chinwag.text.safe import safe
+
+if TYPE_CHECKING:
+    from chinwag.boot import EarlyScreen
+    from chinwag.desk import Desk, Opening
+    from chinwag.frontends.trace import Trace
+    from chinwag.talk.message import AnyPart
+    from chinwag.wiring import House
+
+Flags: TypeAlias = Mapping[str, Any]
+
+PIPE_LIMIT = 16 * 1024 * 1024  # bytes of piped input that are read
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What the command line asks for beyond settings."""
+
+    prompt: str = ""
+    files: tuple[str, ...] = ()
+    session: str = ""
+    resume: str = ""
+    pick: bool = False
+    latest: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+    stop: tuple[str, ...] = ()
+    json: bool = False
+    json_stream: bool = False
+    extract: bool = False
+    live: bool = True
+    dry_run: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+def run_bare(argv: list[str], early: EarlyScreen | None) -> int:
+    """`chat` with nothing after it: no parser is needed to understand that."""
+    del argv
+    try:
+        return take(Asked(), {}, "", early)
+    except ChinwagError as error:
+        if early is not None:
+            early.leave_screen()
+        _say(f"{error.message} - {error.hint}" if error.hint else error.message)
+        return WRONG_USE
+
+
+def take(asked: Asked, flags: Flags, config: str, early: EarlyScreen | None) -> int:
+    """Go the road that fits. Raises ConfigError and UsageError before anything has begun."""
+    from chinwag import wiring
+
+    os.umask(0o077)
+    house = wiring.settle_in(flags, config, dict(os.environ))
+    one_line_at_a_time = bool(house.settings.plain)
+    piped = "" if one_line_at_a_time and not asked.prompt else _piped(asked)
+    if asked.prompt or piped or asked.files or asked.dry_run or asked.json or asked.json_stream:
+        _leave_early(early)
+        return _once(house, asked, piped)
+    if one_line_at_a_time or not _can_draw():
+        _leave_early(early)
+        if not one_line_at_a_time and not _is_terminal(sys.stdin):
+            raise UsageError("there is nothing to answer", hint='say it: chat "your question"')
+        return _repl(house, asked)
+    return _screen(house, asked, early)
+
+
+def _leave_early(early: EarlyScreen | None) -> None:
+    if early is not None:
+        early.leave_screen()
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def _can_draw() -> bool:
+    both = _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
+    return both and os.environ.get("TERM", "") not in ("", "dumb")
+
+
+def _say(text: str) -> None:
+    """One sentence to the person, beside every answer."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"chat: {safe(text)}\n")
+        sys.stderr.flush()
+
+
+# -- what was asked, made ready -------------------------------------------------------------------
+
+
+def _piped(asked: Asked) -> str:
+    """Text from a pipe or a file at `stdin`; a terminal gives none, and neither does `/dev/null`."""
+    if "-" in asked.files or sys.stdin is None or _is_terminal(sys.stdin):
+        return ""
+    try:
+        data = sys.stdin.buffer.read(PIPE_LIMIT + 1)
+    except (OSError, ValueError):
+        return ""
+    if len(data) > PIPE_LIMIT:
+        raise UsageError(f"the piped text is over {PIPE_LIMIT >> 20} MB", hint="send a part of it")
+    return data.decode("utf-8", "replace")
+
+
+def _words(asked: Asked, piped: str) -> str:
+    return "\n\n".join(text for text in (asked.prompt, piped.rstrip("\n")) if text)
+
+
+def _opening(house: House, asked: Asked) -> Opening:
+    from chinwag.desk import Opening
+    from chinwag.engine.options import read_option
+
+    pairs = [*asked.options, *(("stop", word) for word in asked.stop)]
+    chosen: dict[str, Any] = {}
+    for name, word in pairs:
+        key, value = _read_any(read_option, name, word)
+        chosen[key] = [*chosen.get("stop", []), *value] if key == "stop" else value
+    return Opening(
+        name=asked.session,
+        resume=asked.resume,
+        latest=asked.latest,
+        pick=asked.pick,
+        choice=house.asked_choice,
+        system=house.asked_system,
+        options=chosen,
+    )
+
+
+def _read_any(read: Callable[[str, str], tuple[str, Any]], name: str, word: str) -> tuple[str, Any]:
+    """A known option, or any other name with its value as JSON where it is JSON."""
+    from chinwag.engine.options import NAMES
+    from chinwag.talk.codec import loads
+
+    if name.replace("-", "_").lower() in NAMES:
+        return read(name, word)
+    try:
+        return name, loads(word)
+    except ValueError:
+        return name, word
+
+
+def _attached(asked: Asked) -> tuple[AnyPart, ...]:
+    from chinwag.attach import attached
+
+    return tuple(attached(path) for path in asked.files)
+
+
+# -- one answer -----------------------------------------------------------------------------------
+
+
+def _once(house: House, asked: Asked, piped: str) -> int:
+    words, parts = _words(asked, piped), _attached(asked)
+    if asked.pick:
+        raise UsageError("a picker needs a terminal", hint="name the session: --resume NAME")
+    if not words.strip() and not parts:
+        raise UsageError("there is nothing to answer", hint='say it: chat "your question"')
+    opening = _opening(house, asked)
+    try:
+        return asyncio.run(_answered(house, asked, words, parts, opening))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return INTERRUPTED
+    except BrokenPipeError:
+        _nobody_reads()
+        return FAILED
+
+
+def _nobody_reads() -> None:
+    """Whoever read our output has gone: nothing more is written, not even at the end."""
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a descriptor is wanted
+        os.dup2(nowhere.fileno(), 1)
+
+
+async def _answered(
+    house: House, asked: Asked, words: str, parts: tuple[AnyPart, ...], opening: Opening
+) -> int:
+    from chinwag.frontends import jsonl, plain
+
+    desk = _desk(house, opening)
+    ear: Any
+    if asked.json:
+        ear = jsonl.WholeEar(sys.stdout.buffer)
+    elif asked.json_stream:
+        ear = jsonl.StreamEar(sys.stdout.buffer)
+    else:
+        live = asked.live and not asked.extract
+        ear = plain.PlainEar(sys.stdout, sys.stderr, live=live, mute=asked.extract, quiet=True)
+    try:
+        with plain.interruptible(desk):
+            await desk.start(ear)
+            if desk.opened and asked.dry_run:
+                return _dry_run(desk, words, parts)
+            if desk.opened:
+                await desk.talk(words, ear, parts)
+    finally:
+        await _closed(desk)
+    if asked.json:
+        ear.close()
+    code = exit_code(ear.failure, ear.answer)
+    if asked.extract and not (asked.json or asked.json_stream):
+        return plain.extracted(ear, code)
+    return code
+
+
+def _dry_run(desk: Desk, words: str, parts: tuple[AnyPart, ...]) -> int:
+    from chinwag.talk.codec import dumps
+
+    request, tokens, exact = desk.conversation.preview(words, parts)
+    provider, _ = desk.conversation.choice
+    plain = {
+        "provider": provider,
+        **msgspec.to_builtins(request),
+        "tokens": tokens,
+        "exact": exact,
+    }
+    sys.stdout.write(msgspec.json.format(dumps(plain), indent=2).decode() + "\n")
+    return ANSWERED
+
+
+def _desk(house: House, opening: Opening, trace: Trace | None = None) -> Desk:
+    desk = house.desk()
+    desk.opening = opening
+    trace = trace or _trace(house)
+    if trace is not None:
+        desk.beside = trace.beside
+    return desk
+
+
+def _trace(house: House) -> Trace | None:
+    path = house.environ.get("CHINWAG_TRACE", "")
+    if not path:
+        return None
+    from chinwag.frontends.trace import Trace
+
+    try:
+        return Trace(path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigError(
+            f"the trace cannot be written: {reason}",
+            hint="name a file that can be",
+            where="CHINWAG_TRACE",
+        ) from None
+
+
+async def _closed(desk: Desk) -> None:
+    """Close the desk; say it where something could not be saved."""
+    for session_id in await desk.close():
+        _say(f"the end of session {session_id} could not be saved: {desk.status().save_problem}")
+
+
+# -- the line REPL --------------------------------------------------------------------------------
+
+
+def _repl(house: House, asked: Asked) -> int:
+    from chinwag.frontends.plain import PlainEar, Repl
+
+    if sys.stdin is None:
+        raise UsageError("there is nothing to read from", hint='say it: chat "your question"')
+    opening = _opening(house, asked)
+    with asyncio.Runner() as runner:
+        desk = runner.run(_made(house, opening))
+        ear = PlainEar(sys.stdout, sys.stderr, live=asked.live, quiet=asked.quiet)
+        try:
+            return Repl(desk, ear, runner).run()
+        finally:
+            runner.run(_closed(desk))
+
+
+async def _made(house: House, opening: Opening) -> Desk:
+    return _desk(house, opening)
+
+
+# -- the full screen ------------------------------------------------------------------------------
+
+
+def _screen(house: House, asked: Asked, early: EarlyScreen | None) -> int:
+    from chinwag.frontends.tui.farewell import farewell
+
+    opening = _opening(house, asked)
+    try:
+        desk = asyncio.run(_shown(house, opening, early))
+    finally:
+        if early is not None:
+            early.give_back()
+    words = farewell(desk.session, _columns())
+    if words and not asked.quiet:
+        sys.stdout.write(words)
+        sys.stdout.flush()
+    return ANSWERED
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size().columns
+    except OSError:
+        return 80
+
+
+async def _shown(house: House, opening: Opening, early: EarlyScreen | None) -> Desk:
+    from chinwag.frontends.tui.shell import Shell
+
+    trace = _trace(house)
+    desk = _desk(house, opening, trace)
+    shell = Shell(
+        desk,
+        theme=house.settings.theme,
+        vi=house.settings.vi,
+        mouse=house.settings.mouse,
+        first_keys=early.typed if early else "",
+        painted=trace.painted if trace else None,
+        keys=house.settings.keys,
+    )
+    try:
+        await shell.run()
+    finally:
+        await _closed(desk)
+    return desk
+
+
+def read_prompt(text: str) -> str:
+    """A system prompt as given: `@FILE` reads the file. Raises ConfigError."""
+    if not text.startswith("@"):
+        return text
+    path = Path(text[1:]).expanduser()
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(
+            f"{path} cannot be read: {reason.lower()}",
+            hint="check the path after @",
+            where="--system",
+        ) from None

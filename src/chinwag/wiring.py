@@ -1,0 +1,324 @@
+"""The one place which names concrete classes: what is this program made of?
+
+Invariants: nothing is opened, connected or asked here; each thing is built when it is first needed,
+so that a road pays only for what it uses. A key is looked up when a request needs it, and lives
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from chinwag.commands.bench import Bench
+from chinwag.commands.table import Sources, Table
+from chinwag.config import secrets, sources
+from chinwag.config.history import History
+from chinwag.config.paths import Places, places
+from chinwag.config.settings import ProviderSettings, Settings
+from chinwag.context.counting import Counter
+from chinwag.desk import Desk, Found
+from chinwag.engine.conversation import Conversation, Defaults
+from chinwag.errors import ChinwagError, ProviderError
+from chinwag.providers.base import ModelInfo, Options, Provider
+from chinwag.providers.catalog import Catalog, Row
+from chinwag.providers.retry import with_retries
+from chinwag.stores.base import SessionStore
+from chinwag.stores.opening import open_store
+from chinwag.stores.saver import Report, Saver
+from chinwag.talk.session import Session
+
+ASK_MODELS = 3.0  # seconds every provider together may take to name its models
+CLOSE_PATIENCE = 3.0  # seconds to wait for a slow disk when leaving
+
+
+class House:
+    """Settings and places, and what is built from them."""
+
+    def __init__(
+        self, loaded: sources.Loaded, where: Places, environ: Mapping[str, str], flags: set[str]
+    ) -> None:
+        self.loaded = loaded
+        self.settings: Settings = loaded.settings
+        self.places = where
+        self.environ = environ
+        self._flags = flags
+        self.catalog = self._catalog()
+
+    # -- what was asked -----------------------------------------------------------------------
+
+    @property
+    def choice(self) -> tuple[str, str] | None:
+        """(provider, model) that configuration or flags name; an empty model is still to be asked.
+
+        Raises ConfigError or ModelUnknown with near names.
+        """
+        provider, model = self.settings.provider, self.settings.model
+        if provider:
+            self.catalog.row(provider) if provider not in ("guide",) else None
+            return provider, model or self.default_model(provider)
+        if model and model.lower() in self.catalog.names:
+            return model.lower(), self.default_model(model.lower())
+        return self.catalog.find(model) if model else None
+
+    @property
+    def asked_choice(self) -> tuple[str, str] | None:
+        """The same, where the command line itself said so."""
+        return self.choice if self._flags & {"model", "provider"} else None
+
+    @property
+    def asked_system(self) -> str | None:
+        return self.settings.system if "system" in self._flags else None
+
+    def default_model(self, provider: str) -> str:
+        """The model a provider's name alone means; "" where its server must be asked."""
+        try:
+            return self.catalog.find(provider)[1]
+        except ChinwagError:
+            return ""
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def store(self) -> SessionStore:
+        return open_store(self.settings.store, self.places.data)
+
+    def _catalog(self) -> Catalog:
+        rows = [_row(name, own) for name, own in self.settings.providers.items()]
+        catalog = Catalog(
+            rows, aliases=self.settings.aliases, env=self.environ, find_key=self._find_key
+        )
+        catalog.register("guide", self._guide, ("guide",))
+        return catalog
+
+    def _guide(self) -> Provider:
+        from chinwag.commands.builtin import TABLE
+        from chinwag.commands.help import passages
+        from chinwag.providers.guide import Guide
+
+        return Guide(lambda: passages(TABLE, self._facts()))
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "data_dir": str(self.places.data),
+            "state_dir": str(self.places.state),
+            "config_path": str(self.places.config_file),
+        }
+
+    def _find_key(self, spec: str) -> str | None:
+        """The key a spec names. Without one in the configuration, the 0600 key file is looked at."""
+        configured = {own.key for own in self.settings.providers.values()}
+        if spec not in configured and spec.startswith("keyring:"):
+            return secrets.read_keys(self.places.keys_file).get(spec.partition(":")[2])
+        found = secrets.find_key(spec.partition(":")[2], spec=spec, environ=self.environ)
+        return found.reveal() if found else None
+
+    def _defaults(self) -> Defaults:
+        chosen = self.choice or self.catalog.default() or ("guide", "guide")
+        s = self.settings
+        limit = s.context.limit
+        return Defaults(
+            provider=chosen[0],
+            model=chosen[1],
+            system=s.system,
+            options=Options(
+                temperature=s.temperature,
+                top_p=s.top_p,
+                top_k=s.top_k,
+                max_tokens=s.max_tokens,
+                stop=tuple(s.stop),
+                reasoning=s.reasoning,
+                seed=s.seed,
+            ),
+            limit=limit if isinstance(limit, int) else None,
+        )
+
+    # -- the whole ----------------------------------------------------------------------------
+
+    def desk(self) -> Desk:
+        """A desk with everything behind it. Call it on the running loop."""
+        loop = asyncio.get_running_loop()
+        store = self.store()
+        saver = Saver(store, lambda report: _across(loop, desk.report, report))
+        counter = Counter()
+        conversation = Conversation(
+            directory=self.catalog,
+            keeper=saver,
+            meter=counter,
+            defaults=self._defaults(),
+            retrying=with_retries,
+        )
+        bench = self._bench(conversation, saver, store)
+        desk = Desk(
+            conversation=conversation,
+            table=_table(),
+            bench=bench,
+            sources=Sources(providers=lambda: self.catalog.names, paths=_paths, topics=_topics()),
+            past=History(self.places.history, self._known_keys),
+            store_url=self.settings.store,
+            lasting=store.lasting,
+            cost=_cost,
+            discover=self._discover if self._nobody_said() else None,
+            load_counter=counter.load,
+            models=self.models,
+            prepare=self._prepare,
+            close=partial(_close, saver, self.catalog),
+        )
+        return desk
+
+    def _nobody_said(self) -> bool:
+        return self.choice is None and self.catalog.default() is None
+
+    def _bench(self, conversation: Conversation, saver: Saver, store: SessionStore) -> Bench:
+        from chinwag.files import OwnFiles
+
+        return Bench(
+            conversation=conversation,
+            keeper=saver,
+            directory=self.catalog,
+            problem=self._problem,
+            models=self.models,
+            files=OwnFiles(),
+            keys=self._keys,
+            store_url=self.settings.store,
+            private=not store.lasting,
+            data_dir=str(self.places.data),
+            state_dir=str(self.places.state),
+            config_path=str(self.places.config_file),
+        )
+
+    def _keys(self) -> Iterable[tuple[str, str]]:
+        from chinwag.frontends.tui.keys import table
+
+        return table(self.settings.keys)
+
+    def _known_keys(self) -> Iterable[str]:
+        """Key values that are in the environment: never to be written to the history."""
+        return [
+            value
+            for name, value in self.environ.items()
+            if name.endswith(("_API_KEY", "_TOKEN", "_KEY")) and len(value) > 7
+        ]
+
+    def _prepare(self, provider: str) -> None:
+        """The transport and its TLS context, in a thread, before they are needed."""
+        if provider == "guide":
+            return
+        from chinwag.providers.http import prepare
+
+        prepare(tls=self.catalog.row(provider).base_url.startswith("https:"))
+
+    async def _problem(self, provider: str) -> ChinwagError | None:
+        """Why a provider cannot answer now; its key is looked for, no server is asked."""
+        asked = self.catalog.provider(provider)
+        check = getattr(asked, "check", None)  # only an endpoint has a key to miss
+        try:
+            if check is not None:
+                await check()
+        except ChinwagError as error:
+            return error
+        return None
+
+    async def _discover(self) -> Sequence[Found]:
+        from chinwag.providers.discovery import discover
+
+        servers = await discover(self.environ)
+        for server in servers:
+            self.catalog.learn(server.name, server.models)
+        return [Found(s.name, s.base_url, s.models) for s in servers if s.models]
+
+    async def models(self) -> list[ModelInfo]:
+        """What every provider that can be reached offers; the slow and the unreachable are left out."""
+        asking = [asyncio.ensure_future(self._models_of(n)) for n in self._reachable()]
+        done, late = await asyncio.wait(asking, timeout=ASK_MODELS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        return [info for task in asking if task in done for info in task.result()]
+
+    def _reachable(self) -> list[str]:
+        rows = [
+            row for row in self.catalog.rows() if row.local or row.key or row.name in _own(self)
+        ]
+        return [row.name for row in rows]
+
+    async def _models_of(self, name: str) -> list[ModelInfo]:
+        own = self.settings.providers.get(name)
+        listed = [ModelInfo(name, model) for model in own.models] if own else []
+        try:
+            found = listed or await self.catalog.provider(name).models()
+        except ChinwagError:
+            return []
+        self.catalog.learn(name, [info.name for info in found])
+        return found
+
+
+def settle_in(flags: Mapping[str, Any], config: str, environ: Mapping[str, str]) -> House:
+    """Read every source of settings. Raises ConfigError naming file, line and the nearest key."""
+    first = places(environ, data_dir=flags.get("data_dir"), config_file=config or None)
+    named = bool(config or environ.get("CHINWAG_CONFIG"))
+    loaded = sources.load(first.config_file, environ, flags, must_exist=named)
+    where = places(environ, data_dir=loaded.settings.data_dir, config_file=config or None)
+    return House(loaded, where, environ, set(flags))
+
+
+def _row(name: str, own: ProviderSettings) -> Row:
+    return Row(
+        name=name,
+        dialect=own.dialect or "",
+        base_url=own.base_url or "",
+        key=own.key or "",
+        models=own.models,
+    )
+
+
+def _own(house: House) -> set[str]:
+    return set(house.settings.providers)
+
+
+def _across(
+    loop: asyncio.AbstractEventLoop, tell: Callable[[Report], None], report: Report
+) -> None:
+    """From the saver's thread to the loop; after the loop has ended nobody is left to tell."""
+    try:
+        loop.call_soon_threadsafe(tell, report)
+    except RuntimeError:
+        pass
+
+
+async def _close(saver: Saver, catalog: Catalog) -> list[str]:
+    unsaved = await asyncio.to_thread(saver.close, CLOSE_PATIENCE)
+    try:
+        await catalog.aclose()
+    except ProviderError:
+        pass  # a connection that cannot be closed is gone already
+    return unsaved
+
+
+def _cost(session: Session) -> float | None:
+    return session.usage.cost
+
+
+def _table() -> Table:
+    from chinwag.commands.builtin import TABLE
+
+    return TABLE
+
+
+def _topics() -> Sequence[tuple[str, str]]:
+    return ()
+
+
+def _paths(typed: str) -> Iterable[str]:
+    """Paths that begin with what is typed; a folder ends in a slash. At most one folder is read."""
+    folder, _, start = typed.rpartition("/")
+    base = Path(folder or ("/" if typed.startswith("/") else ".")).expanduser()
+    try:
+        names = sorted(base.iterdir())[:2000]
+    except (OSError, RuntimeError):
+        return
+    for path in names:
+        if path.name.startswith(start) and (start.startswith(".") or not path.name.startswith(".")):
+            yield f"{folder}/{path.name}" if "/" in typed else path.name
