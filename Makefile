@@ -98,7 +98,8 @@ $(VENV)/.made:
 	@touch $@
 
 # One hash-checked list, then the package itself, from a backend that was hash-checked too (and
-# that looks for its own program on PATH).
+# that looks for its own program on PATH). An old pip's script imports re before a frame is painted,
+# to cut ".exe" from a name that has none here: those two lines go.
 ifneq ($(UV),)
 define INSTALL
 $(UV) pip install --quiet --python $(PY) --require-hashes --compile-bytecode $(1)
@@ -108,6 +109,7 @@ else
 define INSTALL
 $(PY) -m pip install -qq --disable-pip-version-check --require-hashes $(1)
 PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+sed -e '/^import re$$/d' -e '/re\.sub/d' $(VENV)/bin/chat >$(VENV)/chat.lean && cat $(VENV)/chat.lean >$(VENV)/bin/chat && rm $(VENV)/chat.lean
 endef
 endif
 

@@ -92,6 +92,7 @@ def _serve(model: str, most: int) -> None:
 
     params = xllamacpp.CommonParams()
     params.model.path = model
+    params.model_alias = {Path(model).stem}
     params.n_ctx = 16384
     params.n_parallel = 2
     params.n_predict = most

@@ -6,14 +6,15 @@ when somebody asks; what depends on this machine (where things lie) is filled in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from chinwag.commands.bench import Bench
 from chinwag.commands.table import Command, Group, Kind, Table
 from chinwag.commands.words import escaped, table
 from chinwag.errors import CommandUnknown, nearest
-from chinwag.providers.guide import Passage
 from chinwag.talk.event import Ear, Leaving, Page
 
 #: The pages in the order one would read them: file name and title.
@@ -45,8 +46,16 @@ def facts(
     }
 
 
+_ASKED = re.compile(r"<!-- asked: (.*?) -->\n*", re.DOTALL)
+"""Words people ask by, in a page but not shown: the guide finds its sections by them."""
+
+
 def page(name: str, known: Mapping[str, str]) -> str:
     """A page's Markdown, its first line `# Title`. Raises KeyError for an unknown name."""
+    return _ASKED.sub("", _source(name, known))
+
+
+def _source(name: str, known: Mapping[str, str]) -> str:
     if name not in dict(TOPICS):
         raise KeyError(name)
     text = (Path(__file__).parent / "pages" / f"{name}.md").read_text("utf-8")
@@ -86,20 +95,28 @@ def keys_page(keys: Iterable[tuple[str, str]]) -> str:
     return table(("action", "keys"), ((escaped(action), escaped(k)) for action, k in keys))
 
 
+class Passage(NamedTuple):
+    """What can be told about one thing; ``keywords`` are further words it is found by."""
+
+    title: str
+    text: str
+    command: str
+    keywords: str = ""
+
+
 def passages(commands: Table, known: Mapping[str, str]) -> list[Passage]:
     """What the guide searches: each section of each page, and each command."""
-    found = [p for name, title in TOPICS for p in _sections(name, title, page(name, known))]
+    found = [p for name, title in TOPICS for p in _sections(name, title, _source(name, known))]
     return found + [_passage(command) for command in commands.commands]
 
 
 def _sections(name: str, title: str, text: str) -> Iterable[Passage]:
-    intro, *sections = text.split("\n## ")
-    body = intro.partition("\n")[2].strip()
-    if body:
-        yield Passage(title, body, f"/help {name}")
-    for section in sections:
+    for section in text.removeprefix("# ").split("\n## "):
         heading, _, rest = section.partition("\n")
-        yield Passage(heading.strip(), rest.strip(), f"/help {name}", title)
+        body = _ASKED.sub("", rest).strip()
+        if body:
+            asked = " ".join([title, *_ASKED.findall(rest)])
+            yield Passage(heading.strip(), body, f"/help {name}", asked)
 
 
 def _passage(command: Command) -> Passage:

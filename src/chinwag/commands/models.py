@@ -201,7 +201,10 @@ async def set_option(bench: Bench, words: list[str], hear: Ear) -> None:
     name, value = read_option(words[0], " ".join(words[1:]))
     before = _shown(bench, name)
     begun(bench, hear)
-    bench.conversation.set_option(name, value, hear)
+    talk = bench.conversation
+    # What is said now wins over what the command line said for this start.
+    talk.overrides = {k: v for k, v in talk.overrides.items() if k != name}
+    talk.set_option(name, value, hear)
     say(hear, f"{name}: {before} → {_shown(bench, name)}, from the next message on")
 
 

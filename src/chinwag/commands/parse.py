@@ -47,6 +47,7 @@ _SLIPS: Final = dict.fromkeys(
     ("exit", "quit", "bye", ":q", ":q!", ":wq", ":x", ".exit", ".quit", "!exit", "!quit"), _LEAVE
 ) | dict.fromkeys((".help", "!help", ":help", ":h"), _HELP)
 
+_QUOTED: Final = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _FILE_NAME: Final = re.compile(r"/[\w.-]*\.\w+$")
 
 
@@ -78,9 +79,7 @@ def whole(text: str) -> tuple[str, ...]:
     """Free text as one word: without its quotes where all of it is quoted, else as it stands."""
     if not text:
         return ()
-    words = split(text)
-    quoted = len(words) == 1 and text[0] in "'\"" and text[-1] == text[0] and len(text) > 1
-    return words if quoted else (text,)
+    return split(text) if _QUOTED.fullmatch(text) else (text,)
 
 
 def _unescaped(line: str) -> str:

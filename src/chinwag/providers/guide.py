@@ -230,7 +230,9 @@ class Index:
             whole += importance
             score += weight * max(own, 0.45 * wide)
             covered += importance * (1.0 if own else 0.85 if wide else 0.0)
-        return Hit(self.passages[at], score, covered / whole if whole else 0.0)
+        share = covered / whole if whole else 0.0
+        # All of the question a little beats a part of it often.
+        return Hit(self.passages[at], score * share, share)
 
     def _importance(self, term: str) -> float:
         known = [t for t in (term, *_WIDE.get(term, ())) if self._spread[t]]

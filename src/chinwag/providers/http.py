@@ -87,22 +87,29 @@ class _Watch:
     nothing, where a time limit round every read would cost more than reading the answer does.
     """
 
-    __slots__ = ("_cancelling", "_loop", "_task", "_timer", "deadline", "expired")
+    __slots__ = ("_cancelling", "_hurried", "_loop", "_task", "_timer", "deadline", "expired")
 
     def __init__(self, seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[Any] | None = None
         self._cancelling = 0
+        self._hurried = False
         self.expired = False
         self.deadline = self._loop.time() + seconds
         self._timer = self._loop.call_at(self.deadline, self._look)
 
-    def wait_until(self, seconds: float) -> None:
-        """Moves the deadline to ``seconds`` from now; nearer ones are noticed, too."""
+    def wait(self, seconds: float) -> None:
+        """Moves the deadline to ``seconds`` from now."""
         self.deadline = self._loop.time() + seconds
         if self.deadline < self._timer.when():
             self._timer.cancel()
             self._timer = self._loop.call_at(self.deadline, self._look)
+
+    def hurry(self, seconds: float) -> None:
+        """Moves the deadline nearer: at most ``seconds`` from the first time this is said."""
+        if not self._hurried:
+            self._hurried = True
+            self.wait(seconds)
 
     async def next(self, chunks: AsyncIterator[bytes]) -> bytes:
         """The next bytes. Raises _Stalled at the deadline."""
@@ -167,9 +174,11 @@ class HttpProvider:
                 said = await _next(chunks, watch, reading)
                 for delta in said:
                     yield delta
-                if said or reading.finished:
-                    patience = _LINGER if reading.finished else endpoint.stall
-                    watch.wait_until(patience)
+                if reading.spoke:
+                    patience = endpoint.stall
+                    watch.wait(patience)
+                if reading.finished:
+                    watch.hurry(_LINGER)
             if reading.failure is not None:
                 raise reading.failure
             await _drained(chunks)

@@ -28,7 +28,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 class Reading:
     """One answer coming in; it never raises.
 
-    ``ended`` is true once the terminal sign has come. ``failure`` is what is to be raised after the
+    ``ended`` is true once the terminal sign has come, ``spoke`` where the last bytes held content.
+    ``failure`` is what is to be raised after the
     deltas returned with it, which had been heard before.
     """
 
@@ -45,6 +46,7 @@ class Reading:
         "_where",
         "ended",
         "failure",
+        "spoke",
     )
 
     def __init__(self, dialect: Dialect, where: Where) -> None:
@@ -59,6 +61,7 @@ class Reading:
         self._silent = 0
         self._comments = 0
         self.ended = False
+        self.spoke = False
         self.failure: ProviderError | None = None
 
     @property
@@ -73,6 +76,7 @@ class Reading:
 
     def feed(self, chunk: bytes) -> list[AnyDelta]:
         """What ``chunk`` completes."""
+        self.spoke = False
         if self._mode == "stream":
             return self._stream(chunk)
         if self._mode:
@@ -148,6 +152,7 @@ class Reading:
     def _count(self, said: list[AnyDelta], events: int) -> None:
         if any(isinstance(delta, _CONTENT) for delta in said):
             self._silent = 0
+            self.spoke = True
             return
         self._silent += events
         if self._silent > SILENT_CAP:

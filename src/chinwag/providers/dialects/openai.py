@@ -274,7 +274,8 @@ class OpenAI:
         ]
 
     def profile_call(self, model: str, endpoint: Endpoint) -> HttpCall | None:  # noqa: ARG002
-        return self.models_call(endpoint)
+        # OpenAI's own list holds names only; the others' often tell the window.
+        return None if endpoint.hostname == "api.openai.com" else self.models_call(endpoint)
 
     def read_profile(self, body: bytes, endpoint: Endpoint, model: str) -> Profile:
         found = (m.profile for m in self.read_models(body, endpoint) if m.name == model)

@@ -1,0 +1,73 @@
+"""The desk's suggestions, and its history, as prompt_toolkit wants them.
+
+Invariants: nothing here decides what fits; the desk does. Labels and descriptions are foreign text
+(session titles, file names) and are made safe. What is inserted is raw: it is the person's input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import History
+
+from chinwag.frontends.tui.items import one
+from chinwag.frontends.tui.promises import Desk
+from chinwag.talk.event import Choice
+
+MOST = 200
+LABEL_CELLS = 40
+DETAIL_CELLS = 60
+
+
+class DeskCompleter(Completer):
+    """Asks the desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterable[Completion]:
+        cursor = document.cursor_position
+        for found in list(self._desk.complete(document.text, cursor))[:MOST]:
+            yield Completion(
+                found.text,
+                start_position=min(0, found.start - cursor),
+                display=one(found.label, LABEL_CELLS),
+                display_meta=one(found.detail, DETAIL_CELLS),
+            )
+
+
+class DeskHistory(History):
+    """Lines typed before: the desk's, and those of this run."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self._remember = True
+
+    def load_history_strings(self) -> Iterable[str]:
+        return reversed(self._desk.history())
+
+    def store_string(self, string: str) -> None:
+        if self._remember:
+            self._desk.remember(string)
+
+    def put_aside(self, text: str) -> None:
+        """Keep a discarded draft where Up finds it, in this run only."""
+        self._remember = False
+        self.append_string(text)
+        self._remember = True
+
+
+def palette(complete: Callable[[str, int], Iterable[object]]) -> tuple[Choice, ...]:
+    """All commands as choices, in the desk's order."""
+    out: dict[str, Choice] = {}
+    for found in complete("/", 1):
+        label = str(getattr(found, "label", ""))
+        line = str(getattr(found, "text", "")).rstrip()
+        line = line if line.startswith("/") else f"/{line}"
+        out.setdefault(line, Choice(label, line, str(getattr(found, "detail", ""))))
+    return tuple(out.values())

@@ -1,0 +1,152 @@
+"""Keys to actions: one table, all of it rebindable.
+
+Invariants: a key of ours either becomes an intent or asks the shell for an effect; keys that edit
+belong to prompt_toolkit. An action is bound once per key and only where it means something, so the
+picker, the history search and the input never fight over a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from prompt_toolkit.filters import Condition, FilterOrBool, completion_is_selected, has_completions
+from prompt_toolkit.filters import vi_insert_mode, vi_mode
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
+
+DEFAULTS: Mapping[str, tuple[str, ...]] = {
+    "send": ("enter",),
+    "newline": ("ctrl+j", "alt+enter"),
+    "stop": ("escape",),
+    "cancel": ("ctrl+c",),
+    "quit": ("ctrl+d",),
+    "page-up": ("pageup",),
+    "page-down": ("pagedown",),
+    "line-up": ("shift+up",),
+    "line-down": ("shift+down",),
+    "top": ("ctrl+home",),
+    "bottom": ("ctrl+end",),
+    "up": ("up",),
+    "down": ("down",),
+    "complete": ("tab",),
+    "complete-back": ("shift+tab",),
+    "editor": ("ctrl+g", "ctrl+x ctrl+e"),
+    "palette": ("ctrl+p",),
+    "sessions": ("ctrl+x l",),
+    "new": ("ctrl+x n",),
+    "model": ("ctrl+x m",),
+    "thinking": ("ctrl+t",),
+    "tools": ("ctrl+o",),
+    "copy": ("ctrl+y",),
+    "suspend": ("ctrl+z",),
+    "redraw": ("ctrl+l",),
+}
+"""Action to its keys, in the words of `interface.md` section 5."""
+
+_WORDS = {"pgup": "pageup", "pgdn": "pagedown", "esc": "escape", "return": "enter", "del": "delete"}
+
+
+class Actions(Protocol):
+    """What the shell can be asked to do."""
+
+    picking: bool
+    typing: bool
+    busy: bool
+
+    def act(self, action: str, event: KeyPressEvent) -> None: ...
+    def pick(self, action: str, event: KeyPressEvent) -> None: ...
+    def paste(self, data: str) -> None: ...
+    def erase(self) -> bool: ...
+
+
+def parse(key: str) -> tuple[str, ...]:
+    """`ctrl+x l` in prompt_toolkit's words; `alt+` is the escape before a key."""
+    out: list[str] = []
+    for word in key.lower().split():
+        *held, name = word.split("+") if word != "+" else ["+"]
+        name = _WORDS.get(name, name)
+        if "alt" in held:
+            out.append("escape")
+        prefix = "".join(f"{mark}-" for mark, on in (("c", "ctrl"), ("s", "shift")) if on in held)
+        out.append(prefix + name)
+    return tuple(out)
+
+
+def table(changed: Mapping[str, Sequence[str] | str]) -> dict[str, tuple[str, ...]]:
+    """The keys of every action, the person's own wishes first."""
+    keys = dict(DEFAULTS)
+    for action, wish in changed.items():
+        if action in keys:
+            keys[action] = (wish,) if isinstance(wish, str) else tuple(wish)
+    return keys
+
+
+def bindings(actions: Actions, changed: Mapping[str, Sequence[str] | str]) -> KeyBindings:
+    """Everything we bind."""
+    made = KeyBindings()
+    keys = table(changed)
+    typing = Condition(lambda: actions.typing)
+    picking = Condition(lambda: actions.picking)
+    busy = Condition(lambda: actions.busy)
+    only: dict[str, FilterOrBool] = {
+        "stop": (typing | picking) & (~vi_mode | ~vi_insert_mode | busy | has_completions),
+        "send": typing,
+        "up": typing & ~vi_mode | typing & vi_insert_mode,
+        "down": typing & ~vi_mode | typing & vi_insert_mode,
+    }
+    for action, wished in keys.items():
+        where = only.get(action, typing | picking)
+        for key in wished:
+            _bind(made, key, where, _doing(actions.act, action))
+    for action, key in _PICKER:
+        _bind(made, key, picking, _doing(actions.pick, action))
+    _bind_text(made, actions, typing, picking)
+    return made
+
+
+_PICKER = (
+    ("enter", "enter"),
+    ("tab", "tab"),
+    ("up", "up"),
+    ("down", "down"),
+    ("page-up", "pageup"),
+    ("page-down", "pagedown"),
+    ("erase", "backspace"),
+    ("clear", "ctrl+u"),
+    ("up", "ctrl+p"),
+    ("down", "ctrl+n"),
+)
+
+
+def _doing(do: Callable[[str, KeyPressEvent], None], action: str) -> Callable[[Any], None]:
+    def handler(event: KeyPressEvent) -> None:
+        do(action, event)
+
+    return handler
+
+
+def _bind(
+    made: KeyBindings, key: str, where: FilterOrBool, handler: Callable[[Any], None]
+) -> None:
+    made.add(*parse(key), filter=where)(handler)
+
+
+def _bind_text(
+    made: KeyBindings, actions: Actions, typing: Condition, picking: Condition
+) -> None:
+    @made.add(Keys.BracketedPaste, filter=typing)
+    def _(event: KeyPressEvent) -> None:
+        actions.paste(event.data)
+
+    @made.add(Keys.BracketedPaste, filter=picking)
+    @made.add(Keys.Any, filter=picking)
+    def _(event: KeyPressEvent) -> None:
+        actions.pick("typed", event)
+
+    @made.add("backspace", filter=typing & Condition(actions.erase))
+    def _(event: KeyPressEvent) -> None:
+        """The condition has already taken a whole placeholder away."""
+
+
+__all__ = ["DEFAULTS", "Actions", "bindings", "completion_is_selected", "parse", "table"]
