@@ -27,4 +27,4 @@ def test_importing_the_package_imports_nothing():
     shown = subprocess.run(
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
     )
-    assert shown.stdout.strip() == "['chinwag']"
+    assert shown.stdout.strip() == "['__future__', 'chinwag']"

@@ -3,14 +3,16 @@
 Invariants: a full-screen start paints its first frame before anything heavy is imported, and from
 then on the terminal no longer echoes or edits lines itself, so that every byte typed since exec
 waits, in order, for the real screen. Whatever happens afterwards, the terminal is given back as it
-was found. `--version` costs an interpreter and nothing more. Only `sys`, `os` and this file's own
-C-level helpers may be imported at module level.
+was found. `--version` costs an interpreter and nothing more. Only what the interpreter has loaded
+already, or has in C, is imported at module level.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
+from select import select
 
 MYPY = False
 if MYPY:
@@ -104,8 +106,9 @@ def _leave(code: int) -> None:
 class EarlyScreen:
     """The terminal between exec and the real screen.
 
-    ``typed`` holds what had been typed while the terminal was still editing lines itself, with its
-    line ends turned back into the Enter key that was pressed.
+    It paints the first frame, then a thread reads keys and shows them while the imports run, so
+    that the first letter is seen at once. `stop` hands over every byte typed since exec, in order;
+    it must be called before anybody else reads the terminal.
     """
 
     def __init__(self) -> None:
@@ -113,9 +116,16 @@ class EarlyScreen:
 
         self._found: list[Any] = termios.tcgetattr(0)
         self._restored = False
-        self.typed = ""
+        self._typed = bytearray()
+        self._shown = 0  # characters of the line that are on the screen; -1: no more are shown
+        self._columns = 80
+        self._stopping = os.pipe()
+        self._ended = _thread.allocate_lock()
         self._take_over(termios)
         self._paint()
+        self._show(bytes(self._typed))
+        self._ended.acquire()
+        _thread.start_new_thread(self._read_on, ())
 
     def _take_over(self, termios: Any) -> None:
         raw = termios.tcgetattr(0)
@@ -125,40 +135,91 @@ class EarlyScreen:
         raw[6][termios.VTIME] = 0
         # NOW, not FLUSH: what is typed already must not be thrown away.
         termios.tcsetattr(0, termios.TCSANOW, raw)
-        self._take_typed()
-
-    def _take_typed(self) -> None:
-        import select
-
-        waiting = b""
-        while select.select([0], [], [], 0)[0]:
+        while self._waits(0):
             piece = os.read(0, 65536)
             if not piece:
                 break
-            waiting += piece
-        # The line discipline had turned the Enter key into a newline; we bind newline to Ctrl+J.
-        self.typed = waiting.replace(b"\n", b"\r").decode("utf-8", "surrogateescape")
+            # The line discipline had turned the Enter key into a newline, which is another key.
+            self._typed += piece.replace(b"\n", b"\r")
+
+    def _waits(self, seconds: float) -> bool:
+        return bool(select([0], [], [], seconds)[0])
 
     def _paint(self) -> None:
         from chinwag.frontends.tui.first_frame import frame
 
         try:
-            columns, rows = os.get_terminal_size(1)
+            self._columns, rows = os.get_terminal_size(1)
         except OSError:
-            columns, rows = 80, 24
+            rows = 24
         colour = not os.environ.get("NO_COLOR")
-        _write(ENTER_SCREEN + frame(columns, rows, "", colour))
+        _write(ENTER_SCREEN + frame(self._columns, rows, "", colour))
+
+    def _read_on(self) -> None:
+        """The thread: keys to `_typed` and, while they are plain, to the screen."""
+        try:
+            wake = self._stopping[0]
+            while wake not in select([0, wake], [], [], None)[0] or self._in_a_letter():
+                piece = os.read(0, 4096)
+                if not piece:
+                    break
+                self._typed += piece
+                self._show(piece)
+        except OSError:
+            pass  # the terminal has gone; the real screen will notice
+        finally:
+            self._ended.release()
+
+    def _in_a_letter(self) -> bool:
+        """Whether the last bytes are the beginning of a letter whose end is on its way."""
+        tail = bytes(self._typed[-4:])
+        for back in range(1, len(tail) + 1):
+            byte = tail[-back]
+            if byte >= 0xC0:
+                size = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+                return back < size and self._waits(0.05)
+            if byte < 0x80:
+                return False
+        return False
+
+    def _show(self, piece: bytes) -> None:
+        """Show plain ASCII as it is typed; after anything else the real screen shows the rest."""
+        for byte in piece:
+            if self._shown < 0:
+                return
+            if 0x20 <= byte < 0x7F and self._shown < self._columns - 4:
+                self._shown += 1
+                _write(bytes((byte,)))
+            elif byte in (0x7F, 0x08) and self._shown:
+                self._shown -= 1
+                _write(b"\b \b")
+            else:
+                self._shown = -1
+
+    def stop(self) -> str:
+        """End the reading; returns all that was typed. Harmless when it has ended."""
+        if self._stopping[1] >= 0:
+            os.write(self._stopping[1], b".")
+            self._ended.acquire()
+            for end in self._stopping:
+                os.close(end)
+            self._stopping = (-1, -1)
+        typed, self._typed = bytes(self._typed), bytearray()
+        return typed.decode("utf-8", "surrogateescape")
 
     def leave_screen(self) -> None:
         """Back to the normal screen, because what was asked for is no full screen after all."""
-        _write(LEAVE_SCREEN)
-        self.give_back()
+        if not self._restored:
+            self.stop()
+            _write(LEAVE_SCREEN)
+            self.give_back()
 
     def give_back(self) -> None:
         """The terminal's own settings again. Harmless when done already."""
         if self._restored:
             return
         self._restored = True
+        self.stop()
         import termios
 
         try:

@@ -270,7 +270,7 @@ class Desk:
         self._late(Notice(f"found {first.provider} at {first.address}: {first.models[0]}{more}"))
 
     async def _fetch(self) -> None:
-        """The transport, the model's window, counting tables, names to complete: off the hot path."""
+        """The transport, the model's window, counting tables, names: all off the hot path."""
         provider, model = self.conversation.choice
         await asyncio.sleep(0.05)  # let the first keys through: imports hold the interpreter
         try:

@@ -112,7 +112,7 @@ def _say(text: str) -> None:
 
 
 def _piped(asked: Asked) -> str:
-    """Text from a pipe or a file at `stdin`; a terminal gives none, and neither does `/dev/null`."""
+    """Text from a pipe or a file at `stdin`; a terminal gives none."""
     if "-" in asked.files or sys.stdin is None or _is_terminal(sys.stdin):
         return ""
     try:
@@ -328,7 +328,7 @@ async def _shown(house: House, opening: Opening, early: EarlyScreen | None) -> D
         theme=house.settings.theme,
         vi=house.settings.vi,
         mouse=house.settings.mouse,
-        first_keys=early.typed if early else "",
+        first_keys=early.stop() if early else "",
         painted=trace.painted if trace else None,
         keys=house.settings.keys,
     )

@@ -58,7 +58,8 @@ class House:
         """
         provider, model = self.settings.provider, self.settings.model
         if provider:
-            self.catalog.row(provider) if provider not in ("guide",) else None
+            if provider != "guide":
+                self.catalog.row(provider)  # raises where there is no such provider
             return provider, model or self.default_model(provider)
         if model and model.lower() in self.catalog.names:
             return model.lower(), self.default_model(model.lower())
@@ -108,7 +109,7 @@ class House:
         }
 
     def _find_key(self, spec: str) -> str | None:
-        """The key a spec names. Without one in the configuration, the 0600 key file is looked at."""
+        """The key a spec names; without one in the configuration, the key file's."""
         configured = {own.key for own in self.settings.providers.values()}
         if spec not in configured and spec.startswith("keyring:"):
             return secrets.read_keys(self.places.keys_file).get(spec.partition(":")[2])
@@ -230,7 +231,7 @@ class House:
         return [Found(s.name, s.base_url, s.models) for s in servers if s.models]
 
     async def models(self) -> list[ModelInfo]:
-        """What every provider that can be reached offers; the slow and the unreachable are left out."""
+        """What every provider that can be reached offers; slow and dead ones are left out."""
         asking = [asyncio.ensure_future(self._models_of(n)) for n in self._reachable()]
         done, late = await asyncio.wait(asking, timeout=ASK_MODELS)
         for task in late:

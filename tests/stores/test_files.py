@@ -18,13 +18,15 @@ class TestFileStore(StoreContract):
     @pytest.fixture(autouse=True)
     def _root(self, tmp_path: Path) -> None:
         self.root = tmp_path / "data"
+        self.disks: list[TestDisk] = []
 
     def make(self) -> SessionStore:
-        return FileStore(self.root, TestDisk(), whole=self.whole)
+        self.disks.append(TestDisk())
+        return FileStore(self.root, self.disks[-1], whole=self.whole)
 
     def again(self, store: SessionStore) -> SessionStore:
-        disk_of(store).crash()
-        return FileStore(self.root, disk_of(store), whole=self.whole)
+        self.disks[-1].crash()
+        return self.make()
 
     def peek(self, store: SessionStore, session_id: str) -> list[dict[str, Any]]:
         text = (self.root / "sessions" / f"{session_id}.json").read_text("utf-8")
@@ -38,16 +40,10 @@ class TestFileStore(StoreContract):
         path.write_text(json.dumps(whole), "utf-8")
 
     def bill(self, store: SessionStore) -> int:
-        return len(disk_of(store).opened)
+        return sum(len(disk.opened) for disk in self.disks)
 
 
 class TestWholeFiles(TestFileStore):
     """The same promise where tails cannot be patched: network and unknown file systems."""
 
     whole = True
-
-
-def disk_of(store: SessionStore) -> TestDisk:
-    assert isinstance(store, FileStore)
-    assert isinstance(store._disk, TestDisk)
-    return store._disk

@@ -177,7 +177,7 @@ COMMANDS: tuple[Command, ...] = (
         edit,
         usage="[N]",
         most=1,
-        detail="Goes back to before your message N (the last one without a number) and puts its "
+        detail="To correct a mistake in a question. Goes back to before your message N (the last one without a number) and puts its "
         f"text in the input line. Change it and send. {_N}",
     ),
     Command(

@@ -66,17 +66,21 @@ _WORD: Final = re.compile(r"[a-z0-9]+(?:\+[a-z0-9]+)+|[a-z0-9]+|[^\W_a-z0-9]+")
 # Words that tell nothing apart in a question about a program.
 _SAYING_NOTHING: Final = """
     a about actually after all also am an and any anyone anything app application are aren as
-    ask at be been being but by can cannot chat chinwag could couldn did didn do does doesn
-    doing don done ever for from get gets getting give go going got had has have having he hello
-    help her here hi him his how i if in into is isn it its itself just kind know let like ll
-    make makes making may maybe me might mine more most much must my need needs no not now of
-    off on one only or other our out over own please possible program put really s say see shall
-    she should show so some somehow something sort such t tell than thank thanks that the their
-    them then there these they thing things this those through to too under up us use used using
-    ve very want wants was wasn way ways we well were what whatever when where which while who
-    whom whose why will with work works would wouldn you your yours
+    ask asked asking at be been being but by can cannot chat chinwag could couldn did didn do
+    does doesn doing don done ever exactly for from get gets getting give go going got had
+    happen happens has have having he hello help her here hi him his how i if in into is isn it
+    its itself just kind know let like ll made make makes making may maybe me mean means might
+    mine more most much must my need needs no not now of off on one only or other our over own
+    please possible program put quick quickly really s say see shall she should show so some
+    somehow something sort such t tell than thank thanks that the their them then there these
+    they thing things this those through to too under up us use used using ve very want wants
+    was wasn way ways we well were what whatever when which while who whom whose why will with
+    work works would wouldn yet you your yours
     """
 _STOP: Final = frozenset(_SAYING_NOTHING.split())
+_JUMBLED_STOP: Final = frozenset("".join(sorted(w)) for w in _STOP if len(w) > 2)
+_QUOTED: Final = re.compile(r'"[^"\n ]* [^"\n ]* [^"\n]*"')
+"""A sentence in quotes is an example of what to say, and nothing the passage is about."""
 
 # Groups of words people use for one thing. Any of a group finds the others, at a lower weight.
 _SYNONYMS: Final = tuple(
@@ -89,7 +93,7 @@ _SYNONYMS: Final = tuple(
         "continue resume last latest previous",
         "delete remove erase trash destroy discard drop",
         "clear empty reset wipe forget",
-        "switch change choose select pick swap model provider",
+        "switch change choose pick swap select different another other",
         "stop interrupt cancel abort halt break",
         "save store keep persist stored saved kept location folder directory path disk",
         "session conversation chat talk thread dialog discussion",
@@ -102,6 +106,7 @@ _SYNONYMS: Final = tuple(
         "export download share write file output convert",
         "newline multiline line break linebreak enter return",
         "send submit enter",
+        "message question prompt input",
         "scroll page move up pgup",
         "token count cost price usage limit window context budget money expensive",
         "system prompt instruction persona role behave behaviour",
@@ -128,7 +133,7 @@ _SYNONYMS: Final = tuple(
         "anthropic claude",
         "gemini google",
         "plain accessible accessibility blind reader dumb",
-        "mouse click selection",
+        "mouse click select",
         "editor vim emacs vi external outside",
         "complete completion tab autocomplete suggest",
         "proxy certificate network firewall connection unreachable",
@@ -208,11 +213,11 @@ class Index:
     def _mended(self, words: Iterable[str]) -> list[str]:
         """Words as the passages spell them; one nobody knows stays, and counts as unknown."""
         mended = (w if w in self._spread or w in _WIDE else self._nearest(w) for w in words)
-        return list(dict.fromkeys(mended))
+        return [w for w in dict.fromkeys(mended) if w]
 
     def _nearest(self, word: str) -> str:
         if len(word) < 4:
-            return word
+            return "" if "".join(sorted(word)) in _JUMBLED_STOP else word
         pool = [w for w in (*self._vocabulary, *_WIDE) if abs(len(w) - len(word)) <= 2]
         return next(iter(difflib.get_close_matches(word, pool, 1, SAME_SPELLING)), word)
 
@@ -247,7 +252,7 @@ class Index:
 
 
 def _counted(passage: Passage) -> Counter[str]:
-    counts = Counter(terms(passage.text))
+    counts = Counter(terms(_QUOTED.sub(" ", passage.text)))
     for term in terms(passage.title):
         counts[term] += TITLE
     for term in terms(passage.keywords):

@@ -126,15 +126,11 @@ def _doing(do: Callable[[str, KeyPressEvent], None], action: str) -> Callable[[A
     return handler
 
 
-def _bind(
-    made: KeyBindings, key: str, where: FilterOrBool, handler: Callable[[Any], None]
-) -> None:
+def _bind(made: KeyBindings, key: str, where: FilterOrBool, handler: Callable[[Any], None]) -> None:
     made.add(*parse(key), filter=where)(handler)
 
 
-def _bind_text(
-    made: KeyBindings, actions: Actions, typing: Condition, picking: Condition
-) -> None:
+def _bind_text(made: KeyBindings, actions: Actions, typing: Condition, picking: Condition) -> None:
     @made.add(Keys.BracketedPaste, filter=typing)
     def _(event: KeyPressEvent) -> None:
         actions.paste(event.data)

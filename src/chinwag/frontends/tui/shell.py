@@ -577,8 +577,10 @@ class Shell:
         if self._typed_ahead():
             return False
         following = event.key_processor.input_queue
-        return bool(following) and isinstance(key := following[0].key, str) and (
-            len(key) == 1 or key in (Keys.ControlM, Keys.ControlJ)
+        return (
+            bool(following)
+            and isinstance(key := following[0].key, str)
+            and (len(key) == 1 or key in (Keys.ControlM, Keys.ControlJ))
         )
 
     def _stop(self) -> None:

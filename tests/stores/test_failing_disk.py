@@ -1,0 +1,212 @@
+"""Every call to the disk fails once, and for ever from there on, in each way disks fail.
+
+Whatever fails: the error is of our family and in words; what was acknowledged can be read; what
+was not cannot; when the disk is well again the same store goes on as if nothing had been.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+from contracts.store import birth, some
+from stores.disks import SHORT, TestDisk
+
+from chinwag.errors import StoreUnavailable
+from chinwag.stores.base import PartHead
+from chinwag.stores.files import FileStore
+from chinwag.talk.delta import TextDelta
+from chinwag.talk.entry import AnyEntry, AssistantSaid
+from chinwag.talk.message import Text
+from chinwag.talk.session import Birth, Headline
+
+ERRORS = {
+    "full": errno.ENOSPC,
+    "quota": errno.EDQUOT,
+    "broken": errno.EIO,
+    "read-only": errno.EROFS,
+    "files": errno.EMFILE,
+    "short": SHORT,
+}
+BATCHES = (some(2), some(1, 3), some(3, 4), some(1, 7))
+WANTED = tuple(entry for batch in BATCHES for entry in batch)
+
+
+class Run:
+    """A session's life against a disk that may refuse anything."""
+
+    def __init__(self, root: Path, disk: TestDisk, *, whole: bool) -> None:
+        self.root, self.disk, self.whole = root, disk, whole
+        self.store = FileStore(root, disk, whole=whole)
+        self.born: Birth = birth()
+        self.acknowledged: tuple[AnyEntry, ...] = ()
+        self.refusals = 0
+
+    def live(self) -> None:
+        for batch in BATCHES:
+            waiting = (*WANTED[len(self.acknowledged) :],)[: self._due(batch)]
+            if self._try(waiting) and self.disk.fail_at == 0:
+                continue
+        self._part()
+        self._read()
+
+    def _due(self, batch: tuple[AnyEntry, ...]) -> int:
+        return WANTED.index(batch[-1]) + 1 - len(self.acknowledged)
+
+    def _try(self, waiting: tuple[AnyEntry, ...]) -> bool:
+        at = len(self.acknowledged)
+        try:
+            got = self.store.append(self.born, waiting, at=at, headline=Headline(title=f"{at}"))
+        except StoreUnavailable as error:
+            assert error.message
+            assert error.hint
+            self.refusals += 1
+            return False
+        self.acknowledged += waiting
+        assert got == len(self.acknowledged)
+        return True
+
+    def _part(self) -> None:
+        try:
+            self.store.begin_part(self.born.id, PartHead(8, "p", "t"))
+            self.store.add_part(self.born.id, [TextDelta("half")], sync=True)
+            self.store.end_part(self.born.id)
+        except StoreUnavailable:
+            self.refusals += 1
+
+    def _read(self) -> None:
+        try:
+            self.store.header(self.born.id)
+            self.store.headers()
+        except StoreUnavailable:
+            self.refusals += 1
+        except Exception as error:
+            assert not self.acknowledged, error
+
+    def check(self) -> None:
+        """With a disk that is well: first read, then go on, in the same program and the next."""
+        self.disk.heal()
+        if self.acknowledged:
+            assert self.store.read(self.born.id).entries == self.acknowledged
+        while len(self.acknowledged) < len(WANTED):
+            assert self._try(WANTED[len(self.acknowledged) :][:2])
+        assert self.store.read(self.born.id).entries == WANTED
+        self._killed(WANTED)
+
+    def check_after_kill(self) -> None:
+        self._killed(self.acknowledged)
+
+    def _killed(self, least: tuple[AnyEntry, ...]) -> None:
+        self.disk.crash()
+        path = self.root / "sessions" / f"{self.born.id}.json"
+        if not least and not path.exists():
+            return
+        with FileStore(self.root, TestDisk(), whole=self.whole) as store:
+            store.lock(self.born.id)
+            entries = store.read(self.born.id).entries
+            assert entries[: len(least)] == least
+            assert entries == WANTED[: len(entries)]
+            assert len(json.loads(path.read_text("utf-8"))["messages"]) == len(entries)
+            assert [h.id for h in store.headers()] == [self.born.id]
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["patched", "whole"])
+@pytest.mark.parametrize("forever", [False, True], ids=["once", "forever"])
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS.keys())
+def test_sweep(tmp_path: Path, error: int, forever: bool, whole: bool) -> None:
+    number = 0
+    while True:
+        number += 1
+        runs = [
+            Run(
+                tmp_path / f"{number}-{kind}", TestDisk(number, error, forever=forever), whole=whole
+            )
+            for kind in ("on", "killed")
+        ]
+        for run in runs:
+            run.live()
+        refused = runs[0].refusals
+        runs[0].check()
+        runs[1].check_after_kill()
+        if runs[0].disk.calls < number or number > 400 or runs[1].disk.calls < number:
+            break
+    assert number > 30
+    assert refused == 0  # the last run met no failure at all
+
+
+def test_a_failed_sync_is_never_asked_again_of_the_same_file(tmp_path: Path) -> None:
+    disk = TestDisk(error=errno.EIO)
+    with FileStore(tmp_path, disk, whole=False) as store:
+        born = birth()
+        store.append(born, some(3), at=0, headline=Headline())
+        path = tmp_path / "sessions" / f"{born.id}.json"
+        before = path.stat().st_ino
+        disk.only = frozenset({"fdatasync"})
+        assert store.append(born, some(1, 4), at=3, headline=Headline()) == 4
+        assert path.stat().st_ino != before
+        assert store.read(born.id).entries == some(4)
+
+
+def test_when_nothing_can_be_synced_nothing_is_acknowledged(tmp_path: Path) -> None:
+    disk = TestDisk(error=errno.EIO)
+    with FileStore(tmp_path, disk, whole=False) as store:
+        born = birth()
+        store.append(born, some(3), at=0, headline=Headline())
+        path = tmp_path / "sessions" / f"{born.id}.json"
+        inode = path.stat().st_ino
+        for call in ("fdatasync", "fsync"):
+            disk.only = frozenset({"fdatasync", call})
+            disk.only |= {"fsync"}
+            with pytest.raises(StoreUnavailable, match="reported an error"):
+                store.append(born, some(1, 4), at=3, headline=Headline())
+            assert store.read(born.id).entries == some(3)
+        assert path.stat().st_ino == inode
+        syncs = disk.counts["fdatasync"]
+        disk.heal()
+        assert store.append(born, some(1, 4), at=3, headline=Headline()) == 4
+        assert disk.counts["fdatasync"] == syncs
+        assert path.stat().st_ino != inode
+
+
+def test_acknowledged_bytes_that_a_bad_disk_changed_are_not_written_on(tmp_path: Path) -> None:
+    disk = TestDisk(error=errno.EIO)
+    with FileStore(tmp_path, disk, whole=False) as store:
+        born = birth()
+        store.append(born, some(3), at=0, headline=Headline())
+        disk.only = frozenset({"fdatasync", "fsync"})
+        with pytest.raises(StoreUnavailable):
+            store.append(born, some(1, 4), at=3, headline=Headline())
+        disk.heal()
+        path = tmp_path / "sessions" / f"{born.id}.json"
+        path.write_bytes(path.read_bytes().replace(b"message 2", b"massage 2"))
+        from chinwag.errors import SessionConflict
+
+        with pytest.raises(SessionConflict):
+            store.append(born, some(1, 4), at=3, headline=Headline())
+        assert b"massage 2" in path.read_bytes()
+
+
+def test_a_full_disk_leaves_the_old_bytes_as_they_were(tmp_path: Path) -> None:
+    disk = TestDisk()
+    with FileStore(tmp_path, disk, whole=False) as store:
+        born = birth()
+        store.append(born, some(3), at=0, headline=Headline())
+        path = tmp_path / "sessions" / f"{born.id}.json"
+        before = path.read_bytes()
+        disk.only, disk.error = frozenset({"pwrite"}), errno.ENOSPC
+        answer = AssistantSaid(parts=(Text("x" * 50_000),))
+        with pytest.raises(StoreUnavailable, match="the disk is full"):
+            store.append(born, (answer,), at=3, headline=Headline())
+        assert path.read_bytes() == before
+
+
+def test_an_unwritable_folder_is_said_in_words(tmp_path: Path) -> None:
+    disk = TestDisk(error=errno.EACCES)
+    disk.only = frozenset({"mkdir"})
+    store = FileStore(tmp_path / "data", disk)
+    with pytest.raises(StoreUnavailable, match="no permission") as caught:
+        store.append(birth(), some(1), at=0, headline=Headline())
+    assert "--data-dir" in caught.value.hint
+    assert store.headers() == []
