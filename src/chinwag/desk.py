@@ -22,7 +22,7 @@ from chinwag.errors import ChinwagError, ModelUnknown
 from chinwag.providers.base import ModelInfo
 from chinwag.stores.base import resolve
 from chinwag.stores.saver import ConflictReport, FailedReport, Report, SavedReport
-from chinwag.talk.event import Ear, Level, Notice, Rested, Saved, SaveFailed, failed
+from chinwag.talk.event import Ear, Learnt, Level, Notice, Rested, Saved, SaveFailed, failed
 from chinwag.talk.message import AnyPart
 from chinwag.talk.session import Header, Session, slug
 
@@ -279,7 +279,7 @@ class Desk:
             await asyncio.to_thread(self._load_counter, model)
         except ChinwagError:
             pass  # said when it is needed, in the turn that needs it
-        self._late(Notice(""))
+        self._late(Learnt())
         self._renew_sources()
 
     def _renew_sources(self) -> None:

@@ -47,7 +47,8 @@ def test_waits_stay_within_bounds(attempt, elapsed, rnd, told):
 
 
 @pytest.mark.parametrize(
-    "error", [BadRequest("x"), KeyRefused("x"), StreamBroken("x"), RateLimited("x", out_of_credit=True)]
+    "error",
+    [BadRequest("x"), KeyRefused("x"), StreamBroken("x"), RateLimited("x", out_of_credit=True)],
 )
 def test_not_tried_again(error):
     assert next_wait(error, 1, 0, 0.5) is None

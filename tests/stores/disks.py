@@ -24,13 +24,20 @@ class TestDisk(Disk):
     """The real disk, watched: counts calls and bytes, knows what is open, can fail from call n.
 
     ``fail_at`` counts calls from 1 (0 = never); ``forever`` makes all later ones fail as well.
+    ``syncs`` = False only pretends to sync: what is tried is what we do, not what the drive does.
     """
 
     __test__ = False
 
     def __init__(
-        self, fail_at: int = 0, error: int = errno.ENOSPC, *, forever: bool = False
+        self,
+        fail_at: int = 0,
+        error: int = errno.ENOSPC,
+        *,
+        forever: bool = False,
+        syncs: bool = True,
     ) -> None:
+        self.syncs = syncs
         self.fail_at, self.error, self.forever = fail_at, error, forever
         self.only: frozenset[str] = frozenset()  # fail these calls, whatever their number
         self.calls = 0
@@ -78,6 +85,8 @@ def _watched(name: str) -> Callable[..., Any]:
                 raise OSError(self.error, os.strerror(self.error))
             if name == "pwrite" and len(args[1]) > 1:
                 args = (args[0], args[1][: len(args[1]) // 2], args[2])
+        if not self.syncs and "sync" in name:
+            return None
         result = real(self, *args)
         match name:
             case "open":

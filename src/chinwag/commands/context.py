@@ -141,6 +141,7 @@ COMMANDS: tuple[Command, ...] = (
         "how full the model's window is, and what was used",
         Group.CONTEXT,
         tokens,
+        asked="how many tokens have I used; usage; cost; price; window; how full",
         aliases=("cost", "context"),
         detail="Tokens are what models count in, about four letters each in English. The window is "
         "the most a model takes at once, your whole conversation included.",
@@ -150,6 +151,7 @@ COMMANDS: tuple[Command, ...] = (
         "copy the last answer, a code block, or a message",
         Group.CONTEXT,
         copy,
+        asked="copy the code, the last answer, to the clipboard",
         usage="[N|#N]",
         most=1,
         detail="`/copy` takes the last answer, `/copy 3` the code block marked ¶3, `/copy #12` "
@@ -160,6 +162,7 @@ COMMANDS: tuple[Command, ...] = (
         "write the conversation to a file",
         Group.CONTEXT,
         export_,
+        asked="export to markdown, html, text, json; download; save as a file; share; print",
         usage="[FORMAT] PATH [--force]",
         kinds=(Kind.FORMAT, Kind.PATH),
         most=3,

@@ -122,7 +122,12 @@ def _sections(name: str, title: str, text: str) -> Iterable[Passage]:
 def _passage(command: Command) -> Passage:
     aliases = "".join(f" /{alias}" for alias in command.aliases)
     text = f"`{command.line}` — {command.summary}.\n\n{command.detail}".strip()
-    return Passage(f"/{command.name}", text, f"/help {command.name}", command.summary + aliases)
+    return Passage(
+        f"/{command.name}",
+        text,
+        f"/help {command.name}",
+        f"{command.summary} {aliases} {command.asked}",
+    )
 
 
 def commands(the_table: Callable[[], Table]) -> tuple[Command, ...]:
@@ -137,6 +142,7 @@ def commands(the_table: Callable[[], Table]) -> tuple[Command, ...]:
             "show the commands, one of them, the keys, or a page",
             Group.PROGRAM,
             help_,
+            asked="list of commands; what commands are there; slash commands; keyboard shortcuts",
             usage="[COMMAND|keys|TOPIC]",
             aliases=("?",),
             kinds=(Kind.TOPIC,),
@@ -148,6 +154,7 @@ def commands(the_table: Callable[[], Table]) -> tuple[Command, ...]:
             "leave; the conversation is saved",
             Group.PROGRAM,
             _exit,
+            asked="quit; leave; exit; get out of here; close the program; end",
             aliases=("quit", "q", "bye"),
             detail="Ctrl+D on an empty line does the same, and Ctrl+C twice. On leaving, the line "
             "to come back with is printed: `chat --resume NAME`.",

@@ -57,7 +57,8 @@ class Command(msgspec.Struct, frozen=True):
     """One row. ``summary`` is one line, ``detail`` Markdown for `/help NAME`.
 
     ``most`` bounds the words after the name (None: any number, as in a name of several words).
-    With ``free`` everything after the name is one word, newlines and quotes included.
+    With ``free`` everything after the name is one word, newlines and quotes included. ``asked``
+    holds words people ask for it by, for the guide's search.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Command(msgspec.Struct, frozen=True):
     kinds: tuple[Kind, ...] = ()
     most: int | None = 0
     free: bool = False
+    asked: str = ""
 
     @property
     def line(self) -> str:

@@ -138,6 +138,7 @@ COMMANDS: tuple[Command, ...] = (
         "take back the last step (a turn, a clear, a changed prompt)",
         Group.TALKING,
         undo,
+        asked="take back the last message; go back a step; revert; mistake",
         usage="[N]",
         detail="Takes back N steps, 1 without a number. A step is one exchange (your message and "
         "what came of it), a `/clear` or a changed system prompt. Your words return to the input "
@@ -149,6 +150,7 @@ COMMANDS: tuple[Command, ...] = (
         "bring back what /undo took",
         Group.TALKING,
         redo,
+        asked="bring back what was undone",
         detail="Works until you send another message.",
     ),
     Command(
@@ -156,6 +158,7 @@ COMMANDS: tuple[Command, ...] = (
         "answer the last message anew, perhaps by another model",
         Group.TALKING,
         retry,
+        asked="regenerate the answer; another answer; ask a different model the same question; try again; repeat",
         usage="[MODEL]",
         aliases=("regenerate",),
         kinds=(Kind.MODEL,),
@@ -168,6 +171,7 @@ COMMANDS: tuple[Command, ...] = (
         "let the model go on with an answer that was cut",
         Group.TALKING,
         go_on,
+        asked="go on; keep going; unfinished answer",
         detail="For an answer you stopped, or one that reached its longest length.",
     ),
     Command(
@@ -175,6 +179,7 @@ COMMANDS: tuple[Command, ...] = (
         "go back to one of your messages and change it",
         Group.TALKING,
         edit,
+        asked="edit an earlier message; change my question; correct a mistake, a typo in my question",
         usage="[N]",
         most=1,
         detail="To correct a mistake in a question. Goes back to before your message N (the last one without a number) and puts its "
@@ -185,6 +190,7 @@ COMMANDS: tuple[Command, ...] = (
         "empty the conversation, keep the system prompt",
         Group.TALKING,
         clear,
+        asked="clear the conversation; empty; start over; forget everything; reset the context",
         usage="[--all]",
         most=None,
         detail="What was said is not sent any more. It stays in the session file, and `/undo` "
@@ -196,6 +202,7 @@ COMMANDS: tuple[Command, ...] = (
         "list the messages with their numbers",
         Group.TALKING,
         history,
+        asked="see my old, earlier messages; show the whole conversation; scroll list; numbers of messages",
         usage="[N]",
         most=1,
         detail="One line a message. With N, the last N messages in full.",

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from chinwag.talk.codec import dumps
 from chinwag.talk.entry import AssistantSaid, Status
-from chinwag.talk.event import AnyEvent, Failed, Notice, Saved, Settled, to_plain
+from chinwag.talk.event import AnyEvent, Failed, Learnt, Notice, Saved, Settled, to_plain
 from chinwag.talk.message import Message, Role
 
 
@@ -23,8 +23,8 @@ class StreamEar:
         self.answer: AssistantSaid | None = None
 
     def __call__(self, event: AnyEvent) -> None:
-        if isinstance(event, Notice) and not event.text:
-            return
+        if isinstance(event, Learnt):
+            return  # of use to a status line only
         if isinstance(event, Failed):
             self.failure = event
         if isinstance(event, Settled) and isinstance(event.entry, AssistantSaid):
@@ -52,7 +52,7 @@ class WholeEar:
                     self.answer = entry
             case Failed():
                 self.failure = event
-            case Notice(text=text) if text:
+            case Notice(text=text):
                 self._notices.append(text)
             case Saved(through=through):
                 self._saved = through

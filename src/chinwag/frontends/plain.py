@@ -81,7 +81,7 @@ class PlainEar:
             case Failed():
                 self.failure = event
                 self.tell(event.message, event.hint)
-            case Notice(text=text, level=level) if text:
+            case Notice(text=text, level=level):
                 if not self._quiet or level is Level.WARNING:
                     self.tell(text)
             case Page(title=title, text=text):

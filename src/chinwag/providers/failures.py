@@ -233,15 +233,9 @@ def from_exception(error: BaseException, where: Where, *, begun: bool = False) -
         return cut(where)
     causes = list(_causes(error))
     common = _common(where, 0, Said())
-    if any(isinstance(c, ssl.SSLCertVerificationError) for c in causes):
-        why = next(c for c in causes if isinstance(c, ssl.SSLCertVerificationError))
-        return _final(
-            Unreachable(
-                f"the certificate of {where.endpoint} is not trusted: {why.verify_message}",
-                hint="SSL_CERT_FILE names the authorities to trust; check the clock, too",
-                **common,
-            )
-        )
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _untrusted(cause, where, common)
     if any(isinstance(c, socket.gaierror) for c in causes):
         return Unreachable(
             f"no address is known for {where.endpoint}",
@@ -263,6 +257,18 @@ def from_exception(error: BaseException, where: Where, *, begun: bool = False) -
         _clean(f"{where.endpoint} cannot be reached: {str(error) or type(error).__name__}", where),
         hint="check the network and base_url",
         **common,
+    )
+
+
+def _untrusted(cause: ssl.SSLCertVerificationError, where: Where, common: Body) -> ProviderError:
+    # The attribute is there only where OpenSSL itself said so.
+    why = getattr(cause, "verify_message", "") or str(cause)
+    return _final(
+        Unreachable(
+            f"the certificate of {where.endpoint} is not trusted: {why}",
+            hint="SSL_CERT_FILE names the authorities to trust; check the clock, too",
+            **common,
+        )
     )
 
 

@@ -33,9 +33,11 @@ RATE: Final = 200.0  # pieces a second: brisk, and slow enough to be seen coming
 K1: Final = 1.3
 B: Final = 0.6
 TITLE: Final = 4
-KEYWORDS: Final = 2
+KEYWORDS: Final = 3
 
 ENOUGH: Final = 0.5  # share of the question's weight a passage must cover to be an answer
+MAYBE: Final = 0.28  # from here on it is told with doubt
+STRANGE: Final = 1.4  # how much more a word weighs that nobody here knows
 CLOSE: Final = 0.7  # a second passage this near the best one is told too
 SAME_SPELLING: Final = 0.8
 
@@ -66,16 +68,16 @@ _WORD: Final = re.compile(r"[a-z0-9]+(?:\+[a-z0-9]+)+|[a-z0-9]+|[^\W_a-z0-9]+")
 # Words that tell nothing apart in a question about a program.
 _SAYING_NOTHING: Final = """
     a about actually after all also am an and any anyone anything app application are aren as
-    ask asked asking at be been being but by can cannot chat chinwag could couldn did didn do
-    does doesn doing don done ever exactly for from get gets getting give go going got had
-    happen happens has have having he hello help her here hi him his how i if in into is isn it
-    its itself just kind know let like ll made make makes making may maybe me mean means might
-    mine more most much must my need needs no not now of off on one only or other our over own
-    please possible program put quick quickly really s say see shall she should show so some
-    somehow something sort such t tell than thank thanks that the their them then there these
-    they thing things this those through to too under up us use used using ve very want wants
-    was wasn way ways we well were what whatever when which while who whom whose why will with
-    work works would wouldn yet you your yours
+    ask asked asking at be been being but by can cannot chat chinwag could couldn did didn
+    disable do does doesn doing don done enable ever exactly for from get gets getting give go
+    going got had happen happened happens has have having he hello help her here hi him his how
+    i if in into is isn it its itself just kind know let like ll look made make makes making may
+    maybe me mean means might mine more most much must my need needs no not now of off on one
+    only or other our over own please possible program put quick quickly really s say see shall
+    she should show so some somehow something sort still such t tell than thank thanks that the
+    their them then there these they thing things this those through to too turn under up us use
+    used using ve very view want wants was wasn way ways we well were what whatever when which
+    while who whom whose why will wish with work works would wouldn yet you your yours
     """
 _STOP: Final = frozenset(_SAYING_NOTHING.split())
 _JUMBLED_STOP: Final = frozenset("".join(sorted(w)) for w in _STOP if len(w) > 2)
@@ -241,7 +243,7 @@ class Index:
 
     def _importance(self, term: str) -> float:
         known = [t for t in (term, *_WIDE.get(term, ())) if self._spread[t]]
-        return min((self._weight(t) for t in known), default=self._weight("")) + 0.5
+        return min((self._weight(t) for t in known), default=self._weight("") * STRANGE) + 0.5
 
     def _worth(self, term: str, at: int) -> float:
         count = self._counts[at][term]
@@ -270,6 +272,11 @@ _LATER: Final = "*From the help (I am no language model):*"
 _CANNOT: Final = (
     "I cannot answer that. I am the guide built into this program, not a language model: "
     "I only know this program's own help. A model can; here is how to connect one."
+)
+_UNSURE: Final = "I am not sure I understand; this is the nearest I found in the help."
+_ONLY_HELP: Final = (
+    "If it was meant for a model: I cannot answer that, I am no language model. "
+    "Here is how to connect one."
 )
 _WELCOME: Final = "You are welcome. Ask whenever something here is unclear."
 
@@ -314,8 +321,11 @@ def compose(index: Index, question: Asked, connect: str) -> str:
     if _THANKS.fullmatch(question.question):
         return _WELCOME
     hits = index.search(question.question[:2000], question.before[:2000])
-    if not hits or max(h.covered for h in hits[:3]) < ENOUGH:
+    covered = max((h.covered for h in hits[:3]), default=0.0)
+    if covered < MAYBE:
         return _off_topic(index, connect)
+    if covered < ENOUGH:
+        return _doubtful(index, hits[0].passage, connect)
     return "\n\n".join(_found(hits, question.spoken))
 
 
@@ -326,6 +336,10 @@ def _greeting(index: Index, connect: str) -> str:
 
 def _off_topic(index: Index, connect: str) -> str:
     return f"{_CANNOT}\n\n{_connecting(index, connect)}"
+
+
+def _doubtful(index: Index, nearest: Passage, connect: str) -> str:
+    return f"{_UNSURE}\n\n{_told(nearest)}\n\n{_ONLY_HELP}\n\n{_connecting(index, connect)}"
 
 
 def _connecting(index: Index, connect: str) -> str:

@@ -146,6 +146,10 @@ class DraftOffered(Event, frozen=True, tag="draft_offered"):
     text: str
 
 
+class Learnt(Event, frozen=True, tag="learnt"):
+    """Something a status shows is known better now (a window, an exact count)."""
+
+
 class Rested(Event, frozen=True, tag="rested"):
     """The line that was handled is done with."""
 
@@ -171,6 +175,7 @@ AnyEvent: TypeAlias = (
     | Failed
     | CopyAsked
     | DraftOffered
+    | Learnt
     | Rested
     | Leaving
 )

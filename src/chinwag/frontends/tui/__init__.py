@@ -1,1 +1,1 @@
-"""The full screen: frozen state, a pure update, pure views, and one shell which performs effects."""
+"""The full screen: frozen state, pure update, pure views, one shell which performs effects."""

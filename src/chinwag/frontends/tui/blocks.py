@@ -1,7 +1,7 @@
 """Where Markdown can be cut so that what lies before the cut never changes again; pure.
 
-Invariants: `cut` looks only at lines that cannot change any more, so it says the same whether a text
-came in one piece or letter by letter. A block is cut off when the next one has begun. A list or a
+Invariants: `cut` looks only at lines that cannot change any more, so it says the same whether a
+text came in one piece or letter by letter. A block is cut off when the next one has begun. A list or a
 paragraph that grows long is cut inside, at an item or a blank, so that the part which is rendered
 again and again stays short; a fence is never rendered as a block while it is open (`Fence`).
 """
@@ -22,7 +22,7 @@ SURE = 200
 """So many characters of an unfinished line are enough to know what it is."""
 
 GUARD = "a "
-"""Put before the rest of a cut paragraph, so that it is read as a paragraph whatever it begins with."""
+"""Put before the rest of a cut paragraph, so that it is read as one whatever it begins with."""
 
 
 class Cut(NamedTuple):
@@ -139,7 +139,7 @@ class Fence:
         return self._close.match(line) is not None
 
     def may_close(self, line: str) -> bool:
-        """Whether an unfinished line looks like the beginning of the end, and is not to be shown."""
+        """Whether an unfinished line may become the end, and is not to be shown yet."""
         mark = line.strip()
         return bool(mark) and len(line) < 8 and set(mark) in ({"`"}, {"~"})
 

@@ -19,8 +19,8 @@ Pieces: TypeAlias = list[tuple[str, str]]
 LONGEST_LINE = 1000
 """A longer line (minified code) is left plain: a lexer may take long over it."""
 
-# Comments that reach over lines are one regular expression in most lexers, so a lexer that sees one
-# line at a time misses them. These are the languages which write them /* so */.
+# Comments that reach over lines are one regular expression in most lexers, so a lexer that sees
+# one line at a time misses them. These are the languages which write them /* so */.
 _SLASH_STAR = frozenset(
     "c cpp c++ csharp c# java javascript js typescript ts jsx tsx go rust swift kotlin scala php css"
     " scss less sql dart groovy objective-c zig".split()
@@ -114,8 +114,8 @@ def _lexer(language: str) -> Any:
     """pygments' lexer of that name, or None."""
     if not language:
         return None
-    from pygments.lexers import get_lexer_by_name
-    from pygments.util import ClassNotFound
+    from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
+    from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
     try:
         return get_lexer_by_name(language.lower())
@@ -181,7 +181,7 @@ def _move(stack: list[str], move: Any) -> None:
 
 def _rules(lexer: Any) -> dict[str, Any] | None:
     """The rule tables of a plain RegexLexer; None for lexers that work in another way."""
-    from pygments.lexer import RegexLexer
+    from pygments.lexer import RegexLexer  # type: ignore[import-untyped]
 
     plain = RegexLexer.get_tokens_unprocessed
     if not isinstance(lexer, RegexLexer) or type(lexer).get_tokens_unprocessed is not plain:

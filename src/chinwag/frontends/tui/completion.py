@@ -28,7 +28,9 @@ class DeskCompleter(Completer):
         self._desk = desk
 
     def get_completions(
-        self, document: Document, complete_event: CompleteEvent
+        self,
+        document: Document,
+        complete_event: CompleteEvent,  # noqa: ARG002 (the toolkit's signature)
     ) -> Iterable[Completion]:
         cursor = document.cursor_position
         for found in list(self._desk.complete(document.text, cursor))[:MOST]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from io import StringIO
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from markdown_it.token import Token
 from rich.console import Console, RenderableType
@@ -224,7 +224,7 @@ class _Walk:
         for row in rows:
             if out:
                 out.append([])
-            for head, cell in zip(heads, row):
+            for head, cell in zip(heads, row, strict=False):
                 text = self._r.inline(head, "md.th").append(": ")
                 out.extend(self._r.draw(text.append_text(self._r.inline(cell)), columns))
         return out
@@ -267,7 +267,7 @@ def _cells(group: list[Token]) -> Iterator[list[Token]]:
             row = []
 
 
-def _side(token: Token) -> str:  # type: ignore[return]
+def _side(token: Token) -> Literal["left", "center", "right"]:
     style = token.meta.get("style", "")
     return "right" if "right" in style else "center" if "center" in style else "left"
 

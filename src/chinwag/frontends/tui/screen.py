@@ -71,10 +71,10 @@ class Lines(UIControl):
 
     def preferred_height(
         self,
-        width: int,
-        max_available_height: int,
-        wrap_lines: bool,  # noqa: FBT001 (prompt_toolkit's signature)
-        get_line_prefix: GetLinePrefixCallable | None,
+        width: int,  # noqa: ARG002 (the toolkit's signature)
+        max_available_height: int,  # noqa: ARG002
+        wrap_lines: bool,  # noqa: ARG002, FBT001
+        get_line_prefix: GetLinePrefixCallable | None,  # noqa: ARG002
     ) -> int | None:
         return None  # it takes what it is given; asking for the lines would draw them twice
 
@@ -87,7 +87,7 @@ class Lines(UIControl):
         at = Point(self._cursor(), 0) if self._cursor else None
         return UIContent(line, len(lines), cursor_position=at, show_cursor=at is not None)
 
-    def mouse_handler(self, mouse_event: MouseEvent) -> object:  # type: ignore[override]
+    def mouse_handler(self, mouse_event: MouseEvent) -> object:
         if self._wheel is None:
             return NotImplemented
         match mouse_event.event_type:

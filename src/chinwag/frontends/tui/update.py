@@ -31,6 +31,18 @@ from chinwag.talk.grown import Grown
 from chinwag.talk.session import Session, shortened
 
 Next: TypeAlias = tuple[UiState, tuple[Effect, ...]]
+Looking: TypeAlias = (
+    s.Scrolled
+    | s.Toasted
+    | s.ThinkingToggled
+    | s.ToolsToggled
+    | s.PaletteOpened
+    | s.PickerMoved
+    | s.PickerTyped
+)
+Telling: TypeAlias = (
+    e.Heard | e.Saved | e.SaveFailed | e.ApprovalAsked | e.Notice | e.Page | e.Listed | e.Offered
+)
 
 LEAVE_HINT = "Ctrl+C once more leaves (so does Ctrl+D)"
 STILL_STOPPING = "still stopping; Ctrl+C once more leaves"
@@ -67,10 +79,8 @@ def update(state: UiState, what: s.Happening, now: float) -> Next:
             | e.Leaving()
         ):
             return _event(state, what, now)
-        case s.Scrolled(to=to):
-            return replace(state, anchor=to), ()
-        case s.Toasted(text=text):
-            return replace(state, toast=text), ()
+        case s.Scrolled() | s.Toasted():
+            return _looked(state, what), ()
         case _:
             return _intent(replace(state, toast="", quit_armed=False), what, now, state.quit_armed)
 
@@ -90,24 +100,33 @@ def _intent(state: UiState, what: s.Intent, now: float, armed: bool) -> Next:  #
             return state, (s.Leave(),)
         case s.TakenBack():
             return _taken_back(state)
-        case s.ThinkingToggled():
-            return replace(state, thinking_open=not state.thinking_open), ()
-        case s.ToolsToggled():
-            return replace(state, tools_open=not state.tools_open), ()
         case s.CopyPressed():
             return _copied(state)
-        case s.PaletteOpened(choices=choices):
-            return replace(state, picker=s.Picker("commands", choices)), ()
-        case s.PickerMoved(by=by):
-            return replace(state, picker=picking.moved(state.picker, by)), ()
-        case s.PickerTyped(text=text):
-            return replace(state, picker=picking.typed(state.picker, text)), ()
         case s.Picked():
             return _picked(state, now)
         case s.CommandPressed(line=line):
             return _submitted(state, line, now)
-        case s.Scrolled() | s.Toasted():
-            return state, ()
+        case _:
+            return _looked(state, what), ()
+
+
+def _looked(state: UiState, what: Looking) -> UiState:
+    """What changes only the view."""
+    match what:
+        case s.Scrolled(to=to):
+            return replace(state, anchor=to)
+        case s.Toasted(text=text):
+            return replace(state, toast=text)
+        case s.ThinkingToggled():
+            return replace(state, thinking_open=not state.thinking_open)
+        case s.ToolsToggled():
+            return replace(state, tools_open=not state.tools_open)
+        case s.PaletteOpened(choices=choices):
+            return replace(state, picker=s.Picker("commands", choices))
+        case s.PickerMoved(by=by):
+            return replace(state, picker=picking.moved(state.picker, by))
+        case s.PickerTyped(text=text):
+            return replace(state, picker=picking.typed(state.picker, text))
         case _:
             assert_never(what)
 
@@ -172,31 +191,15 @@ def _picked(state: UiState, now: float) -> Next:
 
 def _event(state: UiState, what: e.AnyEvent, now: float) -> Next:
     match what:
-        case e.Heard():
-            return state, ()
         case e.Requested():
             return replace(state, live=Live(asked=now), busy=True, waiting="", since=now), ()
         case e.Settled(n=n, entry=entry, session=session):
             return _settled(state, n, entry, session), ()
-        case e.ApprovalAsked(call=call):
-            return tell(state, Kind.WARNING, f"{call.name} asks to run: {call.arguments}"), ()
         case e.ToolStarted(call=call):
             return replace(state, waiting=f"running {call.name}", since=now), ()
         case e.Waiting(reason=reason, seconds=seconds):
             text = f"{reason}; again in {seconds:.0f} s"
             return replace(state, waiting=text, live=None, since=now), ()
-        case e.Saved() | e.SaveFailed():
-            return state, ()  # the footer asks the desk
-        case e.Notice(text=text, level=level):
-            kind = Kind.WARNING if level is e.Level.WARNING else Kind.NOTICE
-            return tell(state, kind, text), ()
-        case e.Page(title=title, text=text):
-            told = tell(state, Kind.PAGE, text, title=title)
-            return replace(told, anchor=s.Anchor(len(state.items), 0)), ()
-        case e.Listed(headers=headers):
-            return _offered(state, "sessions", picking.sessions(headers)), ()
-        case e.Offered(title=title, choices=choices):
-            return _offered(state, title, choices), ()
         case e.Opened(session=session):
             return _opened(state, session), ()
         case e.Failed(message=message, hint=hint):
@@ -209,6 +212,27 @@ def _event(state: UiState, what: e.AnyEvent, now: float) -> Next:
             return _rested(state, now)
         case e.Leaving():
             return state, (s.Leave(),)
+        case _:
+            return _told(state, what), ()
+
+
+def _told(state: UiState, what: Telling) -> UiState:
+    """What the program has to say or to offer."""
+    match what:
+        case e.Heard() | e.Saved() | e.SaveFailed():
+            return state  # the footer asks the desk
+        case e.ApprovalAsked(call=call):
+            return tell(state, Kind.WARNING, f"{call.name} asks to run: {call.arguments}")
+        case e.Notice(text=text, level=level):
+            kind = Kind.WARNING if level is e.Level.WARNING else Kind.NOTICE
+            return tell(state, kind, text)
+        case e.Page(title=title, text=text):
+            told = tell(state, Kind.PAGE, text, title=title)
+            return replace(told, anchor=s.Anchor(len(state.items), 0))
+        case e.Listed(headers=headers):
+            return _offered(state, "sessions", picking.sessions(headers))
+        case e.Offered(title=title, choices=choices):
+            return _offered(state, title, choices)
         case _:
             assert_never(what)
 
