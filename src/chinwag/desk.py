@@ -119,6 +119,7 @@ class Desk:
         self._tasks: set[asyncio.Task[None]] = set()
         self.opened = True
         self.opening = Opening()
+        self.notices: Sequence[str] = ()
         self.beside: Callable[[Ear], Ear] = _alone
 
     # -- questions ----------------------------------------------------------------------------
@@ -201,6 +202,8 @@ class Desk:
         """After the first paint: open what was asked for, look round, fetch the counting tables."""
         self._late = self.beside(hear)
         self._ready = asyncio.Event()
+        for text in self.notices:
+            self._late(Notice(text, Level.WARNING))
         try:
             await asyncio.gather(self._look_round(), self._open(self.opening, self._late))
             await self._as_asked(self.opening, self._late)

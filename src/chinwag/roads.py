@@ -176,6 +176,9 @@ def _once(house: House, asked: Asked, piped: str) -> int:
         raise UsageError("a picker needs a terminal", hint="name the session: --resume NAME")
     if not words.strip() and not parts:
         raise UsageError("there is nothing to answer", hint='say it: chat "your question"')
+    if sys.stdout is None:
+        _say("there is nowhere to write the answer: stdout is closed")
+        return FAILED
     opening = _opening(house, asked)
     try:
         return asyncio.run(_answered(house, asked, words, parts, opening))
@@ -276,8 +279,10 @@ async def _closed(desk: Desk) -> None:
 def _repl(house: House, asked: Asked) -> int:
     from chinwag.frontends.plain import PlainEar, Repl
 
-    if sys.stdin is None:
-        raise UsageError("there is nothing to read from", hint='say it: chat "your question"')
+    if sys.stdin is None or sys.stdout is None:
+        raise UsageError(
+            "a talk needs both stdin and stdout", hint='one of them is closed; or ask: chat "…"'
+        )
     opening = _opening(house, asked)
     with asyncio.Runner() as runner:
         desk = runner.run(_made(house, opening))

@@ -113,7 +113,9 @@ class House:
         configured = {own.key for own in self.settings.providers.values()}
         if spec not in configured and spec.startswith("keyring:"):
             return secrets.read_keys(self.places.keys_file).get(spec.partition(":")[2])
-        found = secrets.find_key(spec.partition(":")[2], spec=spec, environ=self.environ)
+        own = self.settings.providers.items()
+        name = next((n for n, p in own if p.key == spec), spec.partition(":")[2])
+        found = secrets.find_key(name, spec=spec, environ=self.environ)
         return found.reveal() if found else None
 
     def _defaults(self) -> Defaults:
@@ -167,6 +169,7 @@ class House:
             prepare=self._prepare,
             close=partial(_close, saver, self.catalog),
         )
+        desk.notices = self.loaded.notices
         return desk
 
     def _nobody_said(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from support.engine import ListKeeper, Player, Shelf, conversation
 
 from chinwag.commands.bench import Bench
 from chinwag.commands.builtin import TABLE
@@ -12,6 +11,7 @@ from chinwag.errors import KeyMissing, ModelUnknown
 from chinwag.providers.base import ModelInfo, Profile
 from chinwag.stores.memory import MemoryStore
 from chinwag.talk.event import CopyAsked, DraftOffered, Listed, Notice, Offered, Page
+from support.engine import ListKeeper, Player, Shelf, conversation
 
 
 class StoreKeeper(ListKeeper):
@@ -95,11 +95,16 @@ class Place:
         )
 
     async def _models(self):
-        return [ModelInfo("lab", "exact-1"), ModelInfo("cloud", "quick", Profile(window=20), "swift")]
+        return [
+            ModelInfo("lab", "exact-1"),
+            ModelInfo("cloud", "quick", Profile(window=20), "swift"),
+        ]
 
     async def _problem(self, name):
         if name in self.keyless:
-            return KeyMissing(f"there is no key for {name}", hint=f"export {name.upper()}_API_KEY=…")
+            return KeyMissing(
+                f"there is no key for {name}", hint=f"export {name.upper()}_API_KEY=…"
+            )
         return None
 
     async def __call__(self, line):

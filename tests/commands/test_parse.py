@@ -1,4 +1,4 @@
-"""A line is talk, a command or another program's command; nothing that looks like a command is sent."""
+"""A line is talk, a command or another program's command; a command is never sent."""
 
 from __future__ import annotations
 

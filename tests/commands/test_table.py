@@ -16,7 +16,9 @@ from chinwag.talk.session import Header, Headline
 
 HEADERS = [
     Header("20261120-093015-k3f9q2", headline=Headline(title="Two days in Lisbon", messages=4)),
-    Header("20261121-093015-abcdef", headline=Headline(title="Tax", messages=1, updated="2026-11-21")),
+    Header(
+        "20261121-093015-abcdef", headline=Headline(title="Tax", messages=1, updated="2026-11-21")
+    ),
     Header("20261122-093015-zzzzzz", damaged="cut in the middle"),
 ]
 MODELS = [
@@ -89,7 +91,7 @@ async def test_too_many_words_show_the_usage_line():
 def test_names_are_completed_with_their_descriptions():
     found = TABLE.complete("/re", 3, SOURCES)
     assert [s.text for s in found[:2]] == ["/redo", "/retry "]
-    assert {"/resume ", "/regenerate "} <= {s.text for s in found}
+    assert {"/rename ", "/resume "} <= {s.text for s in found}
     assert all(s.start == 0 and s.detail for s in found)
     assert len(complete("/")) == len(TABLE.commands)
     assert complete("/q") == ["/quit", "/q"]

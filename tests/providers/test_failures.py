@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import shared
 
 from chinwag.errors import (
     BadRequest,
@@ -24,6 +23,7 @@ from chinwag.errors import (
 )
 from chinwag.providers import failures
 from chinwag.providers.failures import Where
+from support import shared
 
 WHERE = Where("openai", "api.openai.com", "gpt-5-mini", secret="sk-secret-1234")
 NOW = datetime(2026, 11, 26, 12, 0, 0, tzinfo=UTC)
@@ -56,7 +56,7 @@ def test_the_recorded_bodies():
             assert inner in error.message
         if isinstance(body, dict) and "request_id" in body:
             assert error.request_id == body["request_id"]
-    openrouter = [r for r in rows if r["status"] == 429][0]
+    openrouter = next(r for r in rows if r["status"] == 429)
     assert "temporarily rate-limited upstream" in judged(429, openrouter["body"]).message
 
 

@@ -169,11 +169,10 @@ def test_it_says_what_it_is_in_full_once():
 
 
 def test_a_question_that_leans_on_the_one_before():
-    alone = told("and for good?")
-    leaning = told("and for good?", "how do I set a default model")
-    assert "CHINWAG_MODEL" not in alone
-    assert "model" in leaning
-    assert "I cannot answer that" not in leaning
+    assert "/system" not in body("can I change that?")
+    assert (
+        "/system" in told("can I change that?", "what is a system prompt").partition("See also")[0]
+    )
 
 
 def test_an_answer_is_short_enough_to_read():

@@ -8,7 +8,6 @@ import sys
 import time
 
 import pytest
-from support.servers import HANG, RESET, Loopback, Reply, finish, json_reply, said, sse
 
 from chinwag.errors import (
     BadRequest,
@@ -33,6 +32,7 @@ from chinwag.providers.retry import with_retries
 from chinwag.talk.delta import Ended, Stop, TextDelta, UsageDelta
 from chinwag.talk.draft import Draft
 from chinwag.talk.message import Message
+from support.servers import HANG, RESET, Loopback, Reply, finish, json_reply, said, sse
 
 ASKED = Request("m", (Message.user("hi"),))
 HELLO = sse(said("Hel"), said("lo"), finish())
@@ -185,19 +185,19 @@ async def test_a_slow_reader_is_no_stall():
 
 async def test_a_thousand_events_without_a_word():
     silent = sse(*[{"choices": [{"delta": {"content": ""}}]}] * 1100, done=False)
-    draft, error = await told(Reply([b"".join(silent), HANG]))
+    _draft, error = await told(Reply([b"".join(silent), HANG]))
     assert isinstance(error, StreamBroken)
     assert "without a word" in error.message
 
 
 async def test_an_endless_line():
-    draft, error = await told(Reply([b"data: ", *[b"x" * 1_000_000] * 5, HANG]))
+    _draft, error = await told(Reply([b"data: ", *[b"x" * 1_000_000] * 5, HANG]))
     assert isinstance(error, StreamBroken)
     assert "4 MB" in error.message
 
 
 async def test_no_answer_in_time():
-    draft, error = await told(Reply([HANG], silent=True), first_byte=0.2, connect=0.1)
+    _draft, error = await told(Reply([HANG], silent=True), first_byte=0.2, connect=0.1)
     assert isinstance(error, Unreachable)
     assert "has not begun to answer" in error.message
     assert not error.may_retry
@@ -216,13 +216,13 @@ async def test_nobody_listens():
 
 
 async def test_hung_up_without_an_answer():
-    draft, error = await told(Reply([RESET], silent=True))
+    _draft, error = await told(Reply([RESET], silent=True))
     assert isinstance(error, Unreachable)
     assert error.may_retry
 
 
 async def test_garbage_instead_of_http():
-    draft, error = await told(Reply([b"SSH-2.0-x\r\n"], silent=True, framing="close"))
+    _draft, error = await told(Reply([b"SSH-2.0-x\r\n"], silent=True, framing="close"))
     assert isinstance(error, Unreachable)
 
 
@@ -241,7 +241,7 @@ async def test_garbage_instead_of_http():
     ],
 )
 async def test_statuses(reply, kind):
-    draft, error = await told(reply)
+    _draft, error = await told(reply)
     assert type(error) is kind
     assert error.model == "m"
     if kind is RateLimited:

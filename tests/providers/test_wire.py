@@ -4,10 +4,10 @@ Whole, byte by byte, cut into any pieces, and broken off at every place: the sam
 same order, and never an end that nobody said.
 """
 
+import itertools
 import random
 
 import pytest
-from support import shared
 
 from chinwag.errors import ProviderError, StreamBroken
 from chinwag.providers.dialects.anthropic import Anthropic
@@ -18,6 +18,7 @@ from chinwag.providers.reading import Reading
 from chinwag.talk.delta import Ended
 from chinwag.talk.draft import Draft
 from chinwag.talk.message import Call
+from support import shared
 
 WHERE = Where("p", "host")
 OPENAI = [(name, OpenAI()) for name in shared.names("openai-chat")]
@@ -114,7 +115,7 @@ def test_pieces_change_nothing(name, dialect):
     draw = random.Random(name)
     for _ in range(3):
         edges = [0, *sorted(draw.sample(range(len(stream)), 9)), len(stream)]
-        pieces = [stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+        pieces = [stream[a:b] for a, b in itertools.pairwise(edges)]
         assert heard(dialect, pieces)[0] == whole
 
 

@@ -113,10 +113,20 @@ class Run:
             assert [h.id for h in store.headers()] == [self.born.id]
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["patched", "whole"])
-@pytest.mark.parametrize("forever", [False, True], ids=["once", "forever"])
-@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS.keys())
-def test_sweep(tmp_path: Path, error: int, forever: bool, whole: bool) -> None:
+SWEEPS = [
+    *(
+        (error, forever, whole)
+        for error in ("full", "broken", "short")
+        for forever in (False, True)
+        for whole in (False, True)
+    ),
+    *((error, True, False) for error in ("quota", "read-only", "files")),
+]
+
+
+@pytest.mark.parametrize(("name", "forever", "whole"), SWEEPS)
+def test_sweep(tmp_path: Path, name: str, forever: bool, whole: bool) -> None:
+    error = ERRORS[name]
     for number in range(1, 1000):
         run = Run(tmp_path / f"{number}-on", number, error, forever=forever, whole=whole)
         run.live()

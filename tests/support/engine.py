@@ -29,6 +29,12 @@ class ListKeeper:
         self.births[birth.id] = birth
         self.log.append(("append", birth.id, len(entries)))
 
+    def opened(self, session_id, through):
+        assert len(self.sessions[session_id]) == through
+
+    def forget(self, session_id):
+        self.log.append(("forget", session_id))
+
     async def safe(self, session_id, through, timeout):
         self.log.append(("safe", session_id, through))
         await asyncio.sleep(0)

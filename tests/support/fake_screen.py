@@ -64,13 +64,20 @@ def answers(word: str, count: int) -> list[Step]:
     match word:
         case "words":
             made = [e.Heard(TextDelta("word " if n % 40 else "end.\n\n")) for n in range(count)]
-            return [step for n, one in enumerate(made) for step in ([one, 0.0] if n % 50 == 0 else [one])]
+            return [
+                step
+                for n, one in enumerate(made)
+                for step in ([one, 0.0] if n % 50 == 0 else [one])
+            ]
         case "code":
             return [e.Heard(TextDelta("```python\n")), *timed(["x = compute(1, 'a')\n"] * count)]
         case "list":
             return timed([f"- item {n}\n" for n in range(count)])
         case "think":
-            return [*(step for n in range(80) for step in (e.Heard(ThinkingDelta(f"so {n}, ")), 0.02)), *timed(pieces)]
+            return [
+                *(step for n in range(80) for step in (e.Heard(ThinkingDelta(f"so {n}, ")), 0.02)),
+                *timed(pieces),
+            ]
         case _:
             return timed(pieces)
 

@@ -25,6 +25,7 @@ from chinwag.talk.entry import (
     Status,
     SystemSet,
     ToolReturned,
+    Unknown,
     UserSaid,
     new_id,
 )
@@ -76,10 +77,13 @@ def _entry(item: object, at: int, ours: bool) -> AnyEntry:  # noqa: FBT001 - pri
     try:
         if not isinstance(item, dict):
             raise ValueError("no object")
-        entry = codec.from_plain(item if ours else _kinded(item))
+        plain = {k: v for k, v in item.items() if k != "n"} if ours else _kinded(item)
+        entry = codec.from_plain(plain)
     except ValueError as error:
         raise SessionUnreadable(f"message {at} cannot be read: {error}", line=at) from None
-    return entry if entry.id else msgspec.structs.replace(entry, id=new_id())
+    if entry.id or isinstance(entry, Unknown):
+        return entry
+    return msgspec.structs.replace(entry, id=new_id())
 
 
 def _kinded(item: dict[str, Any]) -> dict[str, Any]:

@@ -253,7 +253,8 @@ COMMANDS: tuple[Command, ...] = (
         "show or set the system prompt",
         Group.MODELS,
         system,
-        asked="change, set the system prompt; persona; role; custom instructions; how it should behave",
+        asked="change, set the system prompt; persona; role; custom instructions; how it "
+        "should behave",
         usage="[TEXT|@FILE|--none]",
         kinds=(Kind.PROMPT,),
         most=1,

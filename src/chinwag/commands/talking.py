@@ -158,7 +158,8 @@ COMMANDS: tuple[Command, ...] = (
         "answer the last message anew, perhaps by another model",
         Group.TALKING,
         retry,
-        asked="regenerate the answer; another answer; ask a different model the same question; try again; repeat",
+        asked="regenerate the answer; another answer; ask a different model the same question; "
+        "try again; repeat",
         usage="[MODEL]",
         aliases=("regenerate",),
         kinds=(Kind.MODEL,),
@@ -179,7 +180,8 @@ COMMANDS: tuple[Command, ...] = (
         "go back to one of your messages and change it",
         Group.TALKING,
         edit,
-        asked="edit an earlier message; change my question; correct a mistake, a typo in my question",
+        asked="edit an earlier message; change my question; correct a mistake, a typo in my "
+        "question",
         usage="[N]",
         most=1,
         detail="To correct a mistake in a question. Goes back to before your message N (the last one without a number) and puts its "
@@ -202,7 +204,8 @@ COMMANDS: tuple[Command, ...] = (
         "list the messages with their numbers",
         Group.TALKING,
         history,
-        asked="see my old, earlier messages; show the whole conversation; scroll list; numbers of messages",
+        asked="see my old, earlier messages; show the whole conversation; scroll list; numbers "
+        "of messages",
         usage="[N]",
         most=1,
         detail="One line a message. With N, the last N messages in full.",

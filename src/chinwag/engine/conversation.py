@@ -461,6 +461,7 @@ class Conversation:
         """Show what was read; an answer a crash had cut is settled as interrupted."""
         self.session = fold_all(Session(stored.birth), stored.entries)
         self._on_disk = len(self.session)
+        self._keeper.opened(self.session.id, self._on_disk)
         hear(Opened(self.session))
         for notice in stored.notices:
             hear(Notice(notice, Level.WARNING))
@@ -505,7 +506,9 @@ class Conversation:
         name = f"{self.session.title} (conflict)"
         text = "another program changed this session: what you said since goes on in a fork"
         hear(Notice(text, Level.WARNING))
+        lost = self.session.id
         await self.fork(hear, name)
+        self._keeper.forget(lost)
 
 
 def _locked_read(store: Any, session_id: str) -> Stored:

@@ -20,6 +20,14 @@ T = TypeVar("T")
 class Keeper(Protocol):
     """Who saves: the saver thread, or nobody in a private talk. Nothing here blocks."""
 
+    def opened(self, session_id: str, through: int) -> None:
+        """The session was read: ``through`` entries are safe already."""
+        ...
+
+    def forget(self, session_id: str) -> None:
+        """What could not be written into this session has been saved elsewhere."""
+        ...
+
     def append(
         self, birth: Birth, entries: tuple[AnyEntry, ...], at: int, headline: Headline
     ) -> None: ...

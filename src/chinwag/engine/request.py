@@ -54,9 +54,9 @@ def _pictures(entry: Spoken) -> bool:
 
 def _messages(session: Session) -> Iterator[Message]:
     """What was said and counts, as messages; a compaction stands for what it hides."""
-    compacted = session.compacted
-    after = compacted.through if compacted else 0
-    if compacted:
+    after = 0
+    if found := session.compacted:
+        after, compacted = found
         yield Message.user(SUMMARY_HEAD + compacted.summary)
     for n, entry in session.said():
         if n > after and (message := _message(entry)) is not None:

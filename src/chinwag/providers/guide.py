@@ -39,7 +39,7 @@ ENOUGH: Final = 0.5  # share of the question's weight a passage must cover to be
 MAYBE: Final = 0.28  # from here on it is told with doubt
 STRANGE: Final = 1.4  # how much more a word weighs that nobody here knows
 CLOSE: Final = 0.7  # a second passage this near the best one is told too
-SAME_SPELLING: Final = 0.8
+SAME_SPELLING: Final = 0.82
 
 
 class Passage(msgspec.Struct, frozen=True):

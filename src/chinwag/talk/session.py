@@ -237,11 +237,14 @@ class Session:
         return found[::-1]
 
     @property
-    def compacted(self) -> Compacted | None:
-        """The compaction in force, if any."""
-        for _, entry in self.back():
+    def compacted(self) -> tuple[int, Compacted] | None:
+        """The compaction in force with the last position it hides, if there is one.
+
+        A compaction can only hide what came before it, whatever a file may say.
+        """
+        for n, entry in self.back():
             if isinstance(entry, Compacted):
-                return entry
+                return min(entry.through, n), entry
             if isinstance(entry, Cleared):
                 return None
         return None

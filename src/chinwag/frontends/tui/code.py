@@ -22,8 +22,8 @@ LONGEST_LINE = 1000
 # Comments that reach over lines are one regular expression in most lexers, so a lexer that sees
 # one line at a time misses them. These are the languages which write them /* so */.
 _SLASH_STAR = frozenset(
-    "c cpp c++ csharp c# java javascript js typescript ts jsx tsx go rust swift kotlin scala php css"
-    " scss less sql dart groovy objective-c zig".split()
+    "c cpp c++ csharp c# java javascript js typescript ts jsx tsx go rust swift kotlin scala php"
+    " css scss less sql dart groovy objective-c zig".split()
 )
 _STAR = re.compile(r"\*/")
 _NAMES = (

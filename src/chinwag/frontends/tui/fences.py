@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from chinwag.frontends.tui.code import Colours, Pieces
-from chinwag.text.cells import clip, clusters, cluster_width, width
+from chinwag.text.cells import clip, cluster_width, clusters, width
 
 Line: TypeAlias = list[tuple[str, str]]
 

@@ -16,7 +16,7 @@ def is_compact(rows: int) -> bool:
     return rows < COMPACT_ROWS
 
 
-def frame(columns: int, rows: int, title: str = "", *, colour: bool = True) -> bytes:
+def frame(columns: int, rows: int, title: str = "", colour: bool = True) -> bytes:  # noqa: FBT001, FBT002 (boot)
     """The empty screen of that size, cursor in the input line; ``title`` must be safe text.
 
     Expects the alternate screen, cleared or not; leaves the cursor visible after the prompt.

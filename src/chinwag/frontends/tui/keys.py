@@ -10,8 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from prompt_toolkit.filters import Condition, FilterOrBool, completion_is_selected, has_completions
-from prompt_toolkit.filters import vi_insert_mode, vi_mode
+from prompt_toolkit.filters import (
+    Condition,
+    FilterOrBool,
+    completion_is_selected,
+    has_completions,
+    vi_insert_mode,
+    vi_mode,
+)
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 

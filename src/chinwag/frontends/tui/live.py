@@ -98,7 +98,7 @@ class _TextPart(_Part):
         self._shown = 0
         self.lines = []
 
-    def take(self, block: Block, *, last: bool) -> bool:
+    def take(self, block: Block, *, last: bool) -> bool:  # noqa: ARG002 (its siblings need it)
         taken = len(self._pieces)
         if len(block.pieces) > taken:
             self._pieces.extend(block.pieces[taken:])
@@ -106,9 +106,9 @@ class _TextPart(_Part):
                 self._document.feed("".join(self._pieces[taken:]))
         elif not (self._document and self._document.waiting):
             return False
-        return self._advance(last=last)
+        return self._advance()
 
-    def _advance(self, *, last: bool) -> bool:
+    def _advance(self) -> bool:
         if self._document is None:
             tail = "".join(self._pieces)[-PLAIN_TAIL:]
             self.lines = items.plain(tail, self._columns)
@@ -117,7 +117,7 @@ class _TextPart(_Part):
         if not more:
             self._document.show()
         self._lay()
-        return more and last
+        return more
 
     def _lay(self) -> None:
         """Indent what is newly finished, and the open end anew."""
@@ -145,12 +145,14 @@ class _ThinkingPart(_Part):
         self._size = 0
         self._wrapped: list[Line] = []
         self._open = ""
+        self._last = True
         self.lines = []
 
     def take(self, block: Block, *, last: bool) -> bool:
         taken = len(self._pieces)
         fresh = block.pieces[taken:]
-        if fresh or not self.lines:
+        if fresh or not self.lines or last != self._last:
+            self._last = last
             self._pieces.extend(fresh)
             self._size += sum(map(len, fresh))
             head = items.thinking("", self._size, self._folds, done=not last)
@@ -171,7 +173,7 @@ class _CallPart(_Part):
         self._columns = folds.columns
         self.lines = []
 
-    def take(self, block: Block, *, last: bool) -> bool:
+    def take(self, block: Block, *, last: bool) -> bool:  # noqa: ARG002 (its siblings need it)
         if isinstance(block, CallBlock):
             arguments = "".join(block.pieces[:200])
             self.lines = items.call(block.name, arguments, self._columns)

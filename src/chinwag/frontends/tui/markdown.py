@@ -57,6 +57,7 @@ class Document:
         self._block: Block | None = None
         self._carry: Text | None = None
         self._fresh = False
+        self._shown = 0  # how much of the raw text stood in the open lines
         self.rendered = 0  # characters that went through a renderer, for tests of cost
 
     @property
@@ -91,7 +92,8 @@ class Document:
 
     def show(self) -> None:
         """Render the open block, and what waits behind the last seam, as it stands."""
-        if self._fresh or self._raw:
+        if self._fresh or len(self._raw) != self._shown:
+            self._shown = len(self._raw)
             self._tail_lines = self._open_lines(self._source + drawable(self._raw))
             self._fresh = False
 

@@ -147,7 +147,7 @@ class Transcript:
         size = _size(item)
         if self._talk is None or size == 0:
             return self._keep(key, items.lines_of(item, folds, plain, plain))
-        if self._spent and self._spent + size > AT_ONCE or size > AT_ONCE:
+        if (self._spent and self._spent + size > AT_ONCE) or size > AT_ONCE:
             self._jobs.setdefault(key, _Job(item, folds, self))
             return self._keep(key, items.lines_of(item, folds, plain, plain))
         self._spent += size

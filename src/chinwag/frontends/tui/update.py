@@ -41,7 +41,15 @@ Looking: TypeAlias = (
     | s.PickerTyped
 )
 Telling: TypeAlias = (
-    e.Heard | e.Saved | e.SaveFailed | e.ApprovalAsked | e.Notice | e.Page | e.Listed | e.Offered
+    e.Heard
+    | e.Saved
+    | e.SaveFailed
+    | e.Learnt
+    | e.ApprovalAsked
+    | e.Notice
+    | e.Page
+    | e.Listed
+    | e.Offered
 )
 
 LEAVE_HINT = "Ctrl+C once more leaves (so does Ctrl+D)"
@@ -75,6 +83,7 @@ def update(state: UiState, what: s.Happening, now: float) -> Next:
             | e.Failed()
             | e.CopyAsked()
             | e.DraftOffered()
+            | e.Learnt()
             | e.Rested()
             | e.Leaving()
         ):
@@ -219,7 +228,7 @@ def _event(state: UiState, what: e.AnyEvent, now: float) -> Next:
 def _told(state: UiState, what: Telling) -> UiState:
     """What the program has to say or to offer."""
     match what:
-        case e.Heard() | e.Saved() | e.SaveFailed():
+        case e.Heard() | e.Saved() | e.SaveFailed() | e.Learnt():
             return state  # the footer asks the desk
         case e.ApprovalAsked(call=call):
             return tell(state, Kind.WARNING, f"{call.name} asks to run: {call.arguments}")

@@ -1,0 +1,121 @@
+"""What is drawn when: header, talk, tray and footer put together for one frame.
+
+Invariants: a frame asks the desk for figures and the transcript for visible lines, nothing else; it
+changes nothing but memories of what was drawn. The lines above the input are exactly as many as
+there are rows for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from chinwag.frontends.tui import footer, view
+from chinwag.frontends.tui.first_frame import is_compact
+from chinwag.frontends.tui.items import clipped
+from chinwag.frontends.tui.promises import Desk
+from chinwag.frontends.tui.state import UiState
+from chinwag.frontends.tui.transcript import COUNTED, Transcript
+
+if TYPE_CHECKING:
+    from chinwag.frontends.tui.rendering import Renderer
+
+Line: TypeAlias = list[tuple[str, str]]
+
+COUNT_AT_ONCE = 40_000
+"""Characters of a draft counted in a frame; a longer one is guessed while it is typed."""
+
+
+class Seen(Protocol):
+    """What a picture is drawn from."""
+
+    @property
+    def state(self) -> UiState: ...
+    @property
+    def desk(self) -> Desk: ...
+    @property
+    def transcript(self) -> Transcript: ...
+    def rows(self) -> int: ...
+    def draft(self) -> str: ...
+    def stale(self) -> None:
+        """The live answer must be laid out anew: the width has changed."""
+
+
+class Picture:
+    """Draws frames; see the module."""
+
+    def __init__(self, seen: Seen, unfold: Callable[[str], str]) -> None:
+        self._seen = seen
+        self._unfold = unfold
+        self.size = (80, 20)
+        self.renderer: Renderer | None = None
+        self._counted: tuple[str, tuple[int, bool]] = ("", (0, True))
+        self._footed: tuple[Any, Line] = (None, [])
+
+    def use(self, renderer: Renderer) -> None:
+        """The footer is drawn with rich from now on."""
+        self.renderer = renderer
+        self._footed = (None, [])
+
+    def above(self, columns: int, height: int) -> list[Line]:
+        """Header, talk, tray or picker, rule: exactly ``height`` lines."""
+        rows = self._seen.rows()
+        status = self._seen.desk.status()
+        head = view.header(self._seen.state, status, columns, rows)
+        foot = view.tray(self._seen.state, status, columns)
+        if self._seen.state.picker is not None:
+            foot = view.picker(self._seen.state.picker, columns, height - len(head) - 2)
+        if not is_compact(rows):
+            foot = [*foot, view.rule(columns)]
+        room = max(1, height - len(head) - len(foot))
+        talk = self._talk(columns, room)
+        blank: list[Line] = [[] for _ in range(room - len(talk))]
+        return [*head, *talk, *blank, *foot][: max(1, height)]
+
+    def _talk(self, columns: int, room: int) -> list[Line]:
+        if columns != self.size[0] and self._seen.state.live is not None:
+            self._seen.stale()
+        self.size = (columns, room)
+        if not self._seen.state.items and self._seen.state.live is None:
+            return view.welcome(self._seen.desk.status(), columns, room)[:room]
+        seen = self._seen.transcript.view(self._seen.state, columns, room)
+        if seen.below and room > 1:
+            return [*seen.lines[: room - 1], view.more_line(seen.below + 1, COUNTED, columns)]
+        return seen.lines
+
+    def foot(self, columns: int, _: int) -> list[Line]:
+        draft = self._draft_count()
+        pieces = footer.pieces(self._seen.state, self._seen.desk.status(), draft, columns)
+        key = tuple(pieces)
+        if key != self._footed[0]:
+            self._footed = (key, self._foot_line(pieces, columns))
+        return [self._footed[1]]
+
+    def _foot_line(self, pieces: list[tuple[str, str]], columns: int) -> Line:
+        if self.renderer is not None:
+            line: Line = self.renderer.one_line(pieces)
+        else:
+            line = [(f"class:{name}", text) for name, text in pieces]
+        return clipped(line, columns)
+
+    def _draft_count(self) -> tuple[int, bool] | None:
+        text = self._seen.draft()
+        if not text or (text.startswith("/") and "\n" not in text):
+            return None
+        if text != self._counted[0]:
+            self._counted = (text, self._count(self._unfold(text)))
+        return self._counted[1]
+
+    def _count(self, text: str) -> tuple[int, bool]:
+        if len(text) <= COUNT_AT_ONCE:
+            return self._seen.desk.count(text)
+        sample, _ = self._seen.desk.count(text[:COUNT_AT_ONCE])
+        return sample * len(text) // COUNT_AT_ONCE, False
+
+    def filter_line(self, columns: int, _: int) -> list[Line]:
+        picker = self._seen.state.picker
+        return [view.picker_prompt(picker, columns)[0]] if picker else []
+
+    def filter_cursor(self) -> int:
+        picker = self._seen.state.picker
+        return view.picker_prompt(picker, self.size[0])[1] if picker else 0

@@ -1,0 +1,1 @@
+"""What each kind of thing promises, as tests that any implementation inherits."""

@@ -1,0 +1,319 @@
+"""What goes wrong outside: each time one sentence saying what and what to do, and nothing lost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from support.servers import Loopback, Reply, json_reply
+from support.terminal import CHAT
+from support.world import World
+
+CI = os.environ.get("CI") == "true"
+
+
+def one_sentence(err: str, *words: str) -> None:
+    """Exactly one line for the person, with what to do behind a dash, and no Python in it."""
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert len(lines) == 1, f"not one sentence:\n{err}"
+    for word in words:
+        assert word.lower() in lines[0].lower(), f"{word!r} is not in {lines[0]!r}"
+    for ugly in ("Traceback", "Errno", "Exception", "<class", "object at 0x"):
+        assert ugly not in lines[0]
+
+
+def kept(world: World, text: str) -> None:
+    """The question is on disk, whatever became of the answer."""
+    assert text in [said for role, said, _ in world.talk() if role == "user"]
+
+
+def closed_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+# -- the provider ---------------------------------------------------------------------------------
+
+
+def test_no_key(world):
+    world.configure('model = "openai/gpt-5-mini"\n')
+    run = world.chat("hello")
+    assert (run.code, run.out) == (1, "") or (run.code, run.out) == (2, "")
+    one_sentence(run.err, "key", "OPENAI_API_KEY")
+
+
+def test_no_key_with_json_is_a_field(world):
+    world.configure('model = "openai/gpt-5-mini"\n')
+    run = world.chat("--json", "hello")
+    assert run.code in (1, 2)
+    assert "OPENAI_API_KEY" in json.dumps(run.json["error"])
+    assert run.json["text"] == ""
+
+
+def test_a_wrong_key(world):
+    refusal = {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}
+    with Loopback(json_reply(refusal, 401)) as server:
+        world.use(server.url + "/v1", key="env:LAB_KEY")
+        run = world.chat("hello", LAB_KEY="sk-canary-7f3a9c")
+        assert (run.code, run.out) == (1, "")
+        one_sentence(run.err, "key")
+        assert "canary" not in run.err
+        assert server.asked[0].headers["authorization"] == "Bearer sk-canary-7f3a9c"
+        assert len(server.asked) == 1, "a refused key must not be tried again"
+    kept(world, "hello")
+    everything = b"".join(p.read_bytes() for p in world.home.rglob("*") if p.is_file())
+    assert b"canary" not in everything
+
+
+def test_a_model_name_nobody_knows(world):
+    run = world.chat("-m", "gpt5-mini-typo", "hello")
+    assert (run.code, run.out) == (2, "")
+    one_sentence(run.err, "gpt5-mini-typo")
+
+
+def test_a_provider_nobody_knows_names_the_nearest(world):
+    run = world.chat("-p", "antropic", "hello")
+    assert (run.code, run.out) == (2, "")
+    one_sentence(run.err, "antropic", "anthropic")
+
+
+def test_a_model_the_server_does_not_have(world):
+    refusal = {"error": {"message": "The model `harbour` does not exist", "code": "model_not_found"}}
+    with Loopback(json_reply(refusal, 404)) as server:
+        world.use(server.url + "/v1")
+        run = world.chat("hello")
+    assert (run.code, run.out) == (1, "")
+    one_sentence(run.err, "harbour")
+    kept(world, "hello")
+
+
+def test_the_server_is_down(world):
+    port = closed_port()
+    world.use(f"http://127.0.0.1:{port}/v1")
+    run = world.chat("hello", seconds=60)
+    assert (run.code, run.out) == (1, "")
+    one_sentence(run.err.splitlines()[-1], str(port))
+    kept(world, "hello")
+
+
+def test_html_instead_of_json(world):
+    page = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>portal</body></html>"
+    with Loopback(Reply([page], 200, "text/html", framing="length")) as server:
+        world.use(server.url + "/v1")
+        run = world.chat("hello")
+    assert run.code == 1
+    assert "<html" not in run.out + run.err.lower()
+    one_sentence(run.err, "html")
+    kept(world, "hello")
+
+
+def test_an_error_that_tries_to_draw(world):
+    """What a server says reaches a terminal without its escape codes."""
+    evil = {"error": {"message": "no \x1b[2J\x1b]0;owned\x07 more", "code": "bad"}}
+    with Loopback(json_reply(evil, 400)) as server:
+        world.use(server.url + "/v1")
+        with world.open("hello") as person:
+            assert person.exit_code() == 1
+            assert b"\x1b[2J" not in person.raw
+            assert b"\x1b]0;" not in person.raw
+            assert person.restored() == []
+
+
+def test_the_same_on_the_screen(world):
+    """Full screen: the sentence is shown, the talk goes on, the terminal is given back."""
+    world.use(f"http://127.0.0.1:{closed_port()}/v1")
+    with world.open(rows=30) as person:
+        person.ready()
+        person.wait_traced("painted")
+        person.say("anybody there?")
+        person.wait_traced("rested", seconds=30)
+        person.wait_for("127.0.0.1")
+        person.say("/exit")
+        assert person.exit_code() == 0
+        assert person.restored() == []
+    kept(world, "anybody there?")
+
+
+# -- the configuration ----------------------------------------------------------------------------
+
+
+def test_an_unknown_setting_names_file_line_and_the_nearest(world):
+    path = world.configure('theme = "dark"\nmodle = "guide/guide"\n')
+    run = world.chat("hello")
+    assert (run.code, run.out) == (2, "")
+    one_sentence(run.err, str(path), "2", "modle", "model")
+
+
+def test_the_same_where_the_screen_was_already_painted(world):
+    """The early frame is taken back before the sentence is said."""
+    world.configure('modle = "guide/guide"\n')
+    with world.open() as person:
+        assert person.exit_code() == 2
+        assert person.restored() == []
+        assert "modle" in person.screen()
+
+
+def test_a_configuration_that_is_no_toml(world):
+    world.configure('model = "guide\n')
+    run = world.chat("hello")
+    assert (run.code, run.out) == (2, "")
+    one_sentence(run.err, "config.toml")
+
+
+def test_a_wrong_number(world):
+    run = world.chat("-p", "guide", "--temperature", "warm", "hello")
+    assert (run.code, run.out) == (2, "")
+    one_sentence(run.err, "warm")
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+def session(world: World, name: str, text: str) -> Path:
+    folder = world.data / "sessions"
+    folder.mkdir(parents=True, exist_ok=True)
+    world.data.chmod(0o700)
+    path = folder / f"{name}.json"
+    path.write_text(text)
+    return path
+
+
+def test_a_session_file_that_is_not_json(world):
+    path = session(world, "20261120-093015-k3f9q2", "Dear diary, this is no session.\n")
+    run = world.chat("--resume", "20261120-093015-k3f9q2", "-p", "guide", "hello")
+    assert run.code == 1, run.err
+    assert run.out == ""
+    one_sentence(run.err, "20261120-093015-k3f9q2")
+    assert path.read_text() == "Dear diary, this is no session.\n"
+
+
+def test_the_others_are_still_listed(world):
+    world.chat("-p", "guide", "-n", "sound", "zzz qqq")
+    session(world, "20261120-093015-k3f9q2", "\0" * 64)
+    run = world.chat("sessions", "list")
+    assert run.code == 0
+    assert "sound" in run.out
+    assert "20261120-093015-k3f9q2" in run.out + run.err
+
+
+def test_a_folder_where_nothing_can_be_written(world):
+    """Root may write anywhere, so the folder is one no permission can make: under a file."""
+    blocker = world.home / "blocker"
+    blocker.write_text("a file\n")
+    run = world.chat("-p", "guide", "zzz qqq", CHINWAG_DATA_DIR=str(blocker / "data"))
+    assert run.code == 1, run.err
+    assert str(blocker) in run.err
+    assert "Traceback" not in run.err
+    assert blocker.read_text() == "a file\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_write_permission(world):
+    world.data.mkdir(mode=0o500)
+    run = world.chat("-p", "guide", "zzz qqq")
+    assert run.code == 1
+    assert str(world.data) in run.err
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, kilobytes: int):
+    """A file system of that size, or a skip that says why; never a skip in CI as root."""
+    path.mkdir(parents=True)
+    size = f"size={kilobytes}k,mode=0700"
+    mount = shutil.which("mount")
+    done = mount and subprocess.run(
+        [mount, "-t", "tmpfs", "-o", size, "tmpfs", str(path)], capture_output=True, check=False
+    )
+    if not done or done.returncode:
+        why = done.stderr.decode().strip() if done else "there is no mount"
+        if CI and os.geteuid() == 0:
+            pytest.fail(f"a small disk could not be made: {why}")
+        pytest.skip(f"a small disk could not be made: {why}")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", str(path)], check=True, capture_output=True)
+
+
+def test_a_full_disk(world):
+    with small_disk(world.home / "small", 64) as disk:
+        env = {"CHINWAG_DATA_DIR": str(disk / "chinwag")}
+        assert world.chat("-p", "guide", "-n", "diary", "zzz qqq", **env).code == 0
+        before = world.documents(disk / "chinwag")
+        filler = disk / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(b"x" * 512):
+                pass
+        run = world.chat("-p", "guide", "-n", "diary", "one more " * 700, **env)
+        assert run.code == 1
+        assert "no space" in run.err.lower() or "full" in run.err.lower()
+        assert world.documents(disk / "chinwag") == before
+        filler.unlink()
+        assert world.chat("-p", "guide", "-n", "diary", "and again", **env).code == 0
+        (after,) = world.documents(disk / "chinwag")
+        assert after["messages"][: len(before[0]["messages"])] == before[0]["messages"]
+
+
+def test_an_attachment_that_is_not_there(world):
+    run = world.chat("-p", "guide", "-f", "no-such-file.txt", "hello")
+    assert run.code == 2
+    one_sentence(run.err, "no-such-file.txt")
+
+
+def test_a_session_two_programs_want(world, endless_server):
+    """The second is told who has it; the first notices nothing."""
+    world.use(endless_server.address + "/v1")
+    with world.open("-n", "shared", "--plain") as first:
+        first.wait_for("/help")
+        first.say("count the waves")
+        first.wait_for("wave3")
+        run = world.chat("--resume", "shared", "me too")
+        assert run.code == 1
+        assert "another" in run.err or "open" in run.err or "use" in run.err
+        first.press("ctrl-c")
+        first.wait_for("stopped")
+        first.press("ctrl-d")
+        assert first.exit_code() == 0
+    assert [text for role, text, _ in world.talk() if role == "user"] == ["count the waves"]
+
+
+# -- the terminal ---------------------------------------------------------------------------------
+
+
+def test_stdin_closed_and_nothing_asked(world):
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "{CHAT}" <&-'], capture_output=True, env=world.env, timeout=30
+    )
+    assert done.returncode == 2
+    one_sentence(done.stderr.decode(), "nothing")
+
+
+def test_all_three_closed(world):
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "{CHAT}" -p guide hello <&- >&- 2>&-'], env=world.env, timeout=30
+    )
+    assert done.returncode in (0, 1, 2)
+
+
+def test_a_trace_that_cannot_be_written(world):
+    run = world.chat("-p", "guide", "hello", CHINWAG_TRACE=str(world.home / "no" / "such" / "folder"))
+    assert run.code == 2
+    one_sentence(run.err, "CHINWAG_TRACE")
+
+
+def test_the_servers_of_these_tests_are_on_this_machine():
+    """A thread of a server must not outlive its test and answer the next one's requests."""
+    with Loopback(Reply([b"x"])) as server:
+        assert server.url.startswith("http://127.0.0.1:")
+    assert threading.active_count() < 50
+    assert sys.executable
