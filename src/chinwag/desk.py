@@ -9,6 +9,8 @@ to `start`. Nothing here blocks the loop.
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -26,6 +28,9 @@ from chinwag.talk.event import Ear, Learnt, Level, Notice, Rested, Saved, SaveFa
 from chinwag.talk.message import AnyPart
 from chinwag.talk.session import Header, Session, slug
 
+MODELS_HOLD = 60.0  # seconds for which a list of models is taken to be true
+NAMES_A_MODEL = ("/model", "/provider", "/retry", "/regenerate")
+
 
 class Status(msgspec.Struct, frozen=True):
     """What a footer shows. ``used`` and ``window`` in tokens, ``cost`` in US dollars."""
@@ -40,6 +45,7 @@ class Status(msgspec.Struct, frozen=True):
     private: bool
     queued_saves: int
     save_problem: str
+    save_remedy: str = ""
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -111,11 +117,12 @@ class Desk:
         self._prepare = prepare
         self._close = close
         self._late: Ear = _deaf
-        self._problem = ""
+        self._problem = self._remedy = ""
         self._ready: asyncio.Event | None = None
         self._sources = self._known(sources)
         self._headers: Sequence[Header] = ()
         self._known_models: Sequence[ModelInfo] = ()
+        self._models_asked = -MODELS_HOLD
         self._tasks: set[asyncio.Task[None]] = set()
         self.opened = True
         self.opening = Opening()
@@ -142,12 +149,15 @@ class Desk:
             private=not self._lasting,
             queued_saves=self.conversation.unsaved if self._lasting else 0,
             save_problem=self._problem,
+            save_remedy=self._remedy,
         )
 
     def count(self, text: str) -> tuple[int, bool]:
         return self.conversation.count(text) if text else (0, True)
 
     def complete(self, line: str, cursor: int) -> list[Suggestion]:
+        if line.startswith(NAMES_A_MODEL):
+            self._renew_models()
         return self.table.complete(line, cursor, self._sources)
 
     def history(self) -> list[str]:
@@ -156,7 +166,7 @@ class Desk:
     def remember(self, line: str) -> None:
         """Keep a typed line for later sessions; a private talk leaves no trace."""
         if self._lasting and line.strip():
-            asyncio.get_running_loop().run_in_executor(None, self._past.add, line)
+            self._in_background(aside(lambda: self._past.add(line)))
 
     # -- lines --------------------------------------------------------------------------------
 
@@ -198,8 +208,11 @@ class Desk:
 
     # -- beside the lines ---------------------------------------------------------------------
 
-    async def start(self, hear: Ear) -> None:
-        """After the first paint: open what was asked for, look round, fetch the counting tables."""
+    async def start(self, hear: Ear, *, stay: bool = True) -> None:
+        """After the first paint: open what was asked for, look round.
+
+        With ``stay`` a talk is expected: what it will need is fetched in the background.
+        """
         self._late = self.beside(hear)
         self._ready = asyncio.Event()
         for text in self.notices:
@@ -212,7 +225,8 @@ class Desk:
             self._late(failed(error))
         finally:
             self._ready.set()
-        self._in_background(self._fetch())
+        if stay:
+            self._in_background(self._fetch())
 
     async def _as_asked(self, opening: Opening, hear: Ear) -> None:
         """What the command line asked for holds for the session that was opened, too."""
@@ -277,23 +291,32 @@ class Desk:
         provider, model = self.conversation.choice
         await asyncio.sleep(0.05)  # let the first keys through: imports hold the interpreter
         try:
-            await asyncio.to_thread(self._prepare, provider)
+            await aside(lambda: self._prepare(provider))
             await self.conversation.learn_profile()
-            await asyncio.to_thread(self._load_counter, model)
+            await aside(lambda: self._load_counter(model))
         except ChinwagError:
             pass  # said when it is needed, in the turn that needs it
         self._late(Learnt())
         self._renew_sources()
 
     def _renew_sources(self) -> None:
-        self._in_background(self._read_sources())
+        self._in_background(self._read_headers())
 
-    async def _read_sources(self) -> None:
+    async def _read_headers(self) -> None:
         try:
             self._headers = await self.conversation.headers()
-            self._known_models = await self._models()
         except ChinwagError:
             pass  # completion offers what it knew before
+
+    def _renew_models(self) -> None:
+        """Ask for models when somebody is about to name one, and not again within a minute."""
+        now = time.monotonic()
+        if now > self._models_asked + MODELS_HOLD:
+            self._models_asked = now
+            self._in_background(self._read_models())
+
+    async def _read_models(self) -> None:
+        self._known_models = await self._models()
 
     def _known(self, sources: Sources) -> Sources:
         """The sources, with what only the desk knows."""
@@ -310,10 +333,10 @@ class Desk:
         """What the saver says, already on the loop."""
         match report:
             case SavedReport(session_id=session, through=through):
-                self._problem = ""
+                self._problem = self._remedy = ""
                 self._late(Saved(session, through))
             case FailedReport(session_id=session, reason=reason, hint=hint, waiting=waiting):
-                self._problem = reason
+                self._problem, self._remedy = reason, hint
                 self._late(SaveFailed(session, reason, waiting, hint))
             case ConflictReport(session_id=session):
                 if session == self.session.id:
@@ -333,6 +356,30 @@ class Desk:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         return await self._close()
+
+
+async def aside(work: Callable[[], None]) -> None:
+    """Run ``work`` in a thread that nobody waits for at the end: leaving is never held up."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def finish(error: BaseException | None) -> None:
+        if not done.done():
+            done.set_exception(error) if error else done.set_result(None)
+
+    def run() -> None:
+        error: BaseException | None = None
+        try:
+            work()
+        except BaseException as raised:  # noqa: BLE001 - it goes up where it is awaited
+            error = raised
+        try:
+            loop.call_soon_threadsafe(finish, error)
+        except RuntimeError:
+            pass  # the loop has ended: nobody waits any more
+
+    threading.Thread(target=run, daemon=True).start()
+    await done
 
 
 def _means(title: str, session_id: str, wanted: str) -> bool:

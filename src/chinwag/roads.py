@@ -211,16 +211,16 @@ async def _answered(
         ear = plain.PlainEar(sys.stdout, sys.stderr, live=live, mute=asked.extract, quiet=True)
     try:
         with plain.interruptible(desk):
-            await desk.start(ear)
+            await desk.start(ear, stay=False)
             if desk.opened and asked.dry_run:
                 return _dry_run(desk, words, parts)
             if desk.opened:
                 await desk.talk(words, ear, parts)
     finally:
-        await _closed(desk)
+        saved = await _closed(desk)
     if asked.json:
         ear.close()
-    code = exit_code(ear.failure, ear.answer)
+    code = exit_code(ear.failure, ear.answer) or (ANSWERED if saved else FAILED)
     if asked.extract and not (asked.json or asked.json_stream):
         return plain.extracted(ear, code)
     return code
@@ -267,10 +267,15 @@ def _trace(house: House) -> Trace | None:
         ) from None
 
 
-async def _closed(desk: Desk) -> None:
-    """Close the desk; say it where something could not be saved."""
-    for session_id in await desk.close():
-        _say(f"the end of session {session_id} could not be saved: {desk.status().save_problem}")
+async def _closed(desk: Desk) -> bool:
+    """Close the desk; say it where something could not be saved. True if all was."""
+    unsaved = await desk.close()
+    status = desk.status()
+    for session_id in unsaved:
+        why = f": {status.save_problem}" if status.save_problem else ""
+        what_to_do = f" - {status.save_remedy}" if status.save_remedy else ""
+        _say(f"the end of session {session_id} could not be saved{why}{what_to_do}")
+    return not unsaved
 
 
 # -- the line REPL --------------------------------------------------------------------------------
@@ -316,6 +321,11 @@ def _screen(house: House, asked: Asked, early: EarlyScreen | None) -> int:
     return ANSWERED
 
 
+def _theme(house: House) -> str:
+    theme = house.settings.theme
+    return theme if isinstance(theme, str) else "auto"
+
+
 def _columns() -> int:
     try:
         return os.get_terminal_size().columns
@@ -330,7 +340,7 @@ async def _shown(house: House, opening: Opening, early: EarlyScreen | None) -> D
     desk = _desk(house, opening, trace)
     shell = Shell(
         desk,
-        theme=house.settings.theme,
+        theme=_theme(house),
         vi=house.settings.vi,
         mouse=house.settings.mouse,
         first_keys=early.stop() if early else "",

@@ -20,7 +20,7 @@ from chinwag.config.history import History
 from chinwag.config.paths import Places, places
 from chinwag.config.settings import ProviderSettings, Settings
 from chinwag.context.counting import Counter
-from chinwag.desk import Desk, Found
+from chinwag.desk import Desk, Found, aside
 from chinwag.engine.conversation import Conversation, Defaults
 from chinwag.errors import ChinwagError, ProviderError
 from chinwag.providers.base import ModelInfo, Options, Provider
@@ -293,7 +293,8 @@ def _across(
 
 
 async def _close(saver: Saver, catalog: Catalog) -> list[str]:
-    unsaved = await asyncio.to_thread(saver.close, CLOSE_PATIENCE)
+    unsaved: list[str] = []
+    await aside(lambda: unsaved.extend(saver.close(CLOSE_PATIENCE)))
     try:
         await catalog.aclose()
     except ProviderError:

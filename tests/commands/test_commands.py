@@ -106,7 +106,8 @@ async def test_retry_asks_again_here_or_elsewhere(place):
     await place("/retry")
     assert len(place.lab.requests) == 2
     await place("/regenerate cloud/quick")
-    assert len(place.cloud.requests) == 1
+    await place("/retry quick")
+    assert len(place.cloud.requests) == 2
     assert place.talk.choice == ("lab", "exact-1")
     assert place.words == ["one", "ok"]
 
@@ -454,7 +455,7 @@ async def test_settings_are_set_shown_and_taken_back(place):
     await place("/set temperature")
     assert "0.2" in place.told
     await place("/set")
-    assert "`max_tokens` | 500" in place.page
+    assert "`max_tokens` | 500" in " ".join(place.page.split())
     await place("/set temperature default")
     assert place.talk.options.temperature is None
     await refused(place, "/set temperature hot", UsageWrong)
@@ -476,7 +477,7 @@ async def test_tokens(place):
     assert "of 32,768 tokens" in place.page
     await place("one two three")
     await place("/cost")
-    assert "| messages | 2 (" in place.page
+    assert "| messages | 2 (" in " ".join(place.page.split())
     assert "█" in place.page
     assert "~" not in place.page
     await place("/model cloud/quick")

@@ -12,7 +12,7 @@ from support import llama, tiny_gguf
 from support.world import World
 
 WORDS = 100  # of the endless model's wheel
-MOST = 500  # tokens after which even the endless one stops
+MOST = 3000  # tokens after which even the endless one stops
 
 
 @pytest.fixture

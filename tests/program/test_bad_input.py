@@ -68,8 +68,8 @@ def test_a_wrong_key(world):
         assert (run.code, run.out) == (1, "")
         one_sentence(run.err, "key")
         assert "canary" not in run.err
-        assert server.asked[0].headers["authorization"] == "Bearer sk-canary-7f3a9c"
-        assert len(server.asked) == 1, "a refused key must not be tried again"
+        posts = [asked for asked in server.asked if asked.method == "POST"]
+        assert [post.headers["authorization"] for post in posts] == ["Bearer sk-canary-7f3a9c"]
     kept(world, "hello")
     everything = b"".join(p.read_bytes() for p in world.home.rglob("*") if p.is_file())
     assert b"canary" not in everything
@@ -88,7 +88,9 @@ def test_a_provider_nobody_knows_names_the_nearest(world):
 
 
 def test_a_model_the_server_does_not_have(world):
-    refusal = {"error": {"message": "The model `harbour` does not exist", "code": "model_not_found"}}
+    refusal = {
+        "error": {"message": "The model `harbour` does not exist", "code": "model_not_found"}
+    }
     with Loopback(json_reply(refusal, 404)) as server:
         world.use(server.url + "/v1")
         run = world.chat("hello")
@@ -113,7 +115,7 @@ def test_html_instead_of_json(world):
         run = world.chat("hello")
     assert run.code == 1
     assert "<html" not in run.out + run.err.lower()
-    one_sentence(run.err, "html")
+    one_sentence(run.err, "web page", "base_url")
     kept(world, "hello")
 
 
@@ -292,7 +294,11 @@ def test_a_session_two_programs_want(world, endless_server):
 
 def test_stdin_closed_and_nothing_asked(world):
     done = subprocess.run(
-        ["/bin/sh", "-c", f'exec "{CHAT}" <&-'], capture_output=True, env=world.env, timeout=30
+        ["/bin/sh", "-c", f'exec "{CHAT}" <&-'],
+        capture_output=True,
+        env=world.env,
+        timeout=30,
+        check=False,
     )
     assert done.returncode == 2
     one_sentence(done.stderr.decode(), "nothing")
@@ -300,13 +306,18 @@ def test_stdin_closed_and_nothing_asked(world):
 
 def test_all_three_closed(world):
     done = subprocess.run(
-        ["/bin/sh", "-c", f'exec "{CHAT}" -p guide hello <&- >&- 2>&-'], env=world.env, timeout=30
+        ["/bin/sh", "-c", f'exec "{CHAT}" -p guide hello <&- >&- 2>&-'],
+        env=world.env,
+        timeout=30,
+        check=False,
     )
     assert done.returncode in (0, 1, 2)
 
 
 def test_a_trace_that_cannot_be_written(world):
-    run = world.chat("-p", "guide", "hello", CHINWAG_TRACE=str(world.home / "no" / "such" / "folder"))
+    run = world.chat(
+        "-p", "guide", "hello", CHINWAG_TRACE=str(world.home / "no" / "such" / "folder")
+    )
     assert run.code == 2
     one_sentence(run.err, "CHINWAG_TRACE")
 

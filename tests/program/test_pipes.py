@@ -76,7 +76,9 @@ def test_json_stream_is_one_event_a_line(world, answer):
     run = world.chat("--json-stream", "hello")
     assert run.code == 0
     kinds = [event["event"] for event in run.events]
-    assert "".join(e["delta"].get("text", "") for e in run.events if e["event"] == "heard") == answer
+    assert (
+        "".join(e["delta"].get("text", "") for e in run.events if e["event"] == "heard") == answer
+    )
     assert kinds.index("requested") < kinds.index("heard")
     assert kinds[-1] == "rested" or "saved" in kinds
     settled = [e["entry"] for e in run.events if e["event"] == "settled"]
@@ -178,14 +180,18 @@ def test_the_reader_of_our_output_may_leave_early(world):
 
 def test_stdin_closed(world, answer):
     command = f'exec "{CHAT}" hello <&-'
-    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, env=world.env, timeout=30)
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, env=world.env, timeout=30, check=False
+    )
     assert (done.returncode, done.stdout.decode()) == (0, answer + "\n")
     assert b"Traceback" not in done.stderr
 
 
 def test_stdout_closed(world):
     command = f'exec "{CHAT}" hello >&-'
-    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, env=world.env, timeout=30)
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, env=world.env, timeout=30, check=False
+    )
     assert done.returncode in (0, 1)
     assert b"Traceback" not in done.stderr
     assert len(world.talk()) == 2

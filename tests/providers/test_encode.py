@@ -36,8 +36,8 @@ TALK = (
 )
 
 
-def body(dialect, endpoint, request, profile=Profile()):
-    return json.loads(dialect.encode(request, endpoint, profile).body)
+def body(dialect, endpoint, request, profile=None):
+    return json.loads(dialect.encode(request, endpoint, profile or Profile()).body)
 
 
 def asked(*messages, model="m", **more):

@@ -471,6 +471,19 @@ def test_httpx_comes_without_its_command_line():
     assert done.returncode == 0, done.stderr
 
 
+async def test_after_a_sleep_the_connection_is_made_anew(monkeypatch):
+    """The wall clock ran ahead of the monotonic one: whatever was open is dead by now."""
+    with Loopback(Reply(HELLO)) as server:
+        there = provider(server)
+        await drafted(there.stream(ASKED))
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + 60)
+        draft, error = await drafted(there.stream(ASKED))
+        assert (draft.text, error) == ("Hello", None)
+        assert server.connections == 2
+        await there.aclose()
+
+
 def test_a_provider_serves_one_loop_after_another():
     with Loopback(Reply(HELLO)) as server:
         there = provider(server)

@@ -1,8 +1,8 @@
 """Both providers that stand on their own keep the promise of base.py."""
 
+import time
+
 import pytest
-from contracts.provider import ASKED, ProviderContract
-from support.servers import HANG, Loopback, Reply, finish, json_reply, said, sse
 
 from chinwag.errors import KeyRefused
 from chinwag.providers.dialects.base import Endpoint
@@ -13,15 +13,13 @@ from chinwag.talk.delta import Ended, Stop, TextDelta, UsageDelta
 from chinwag.talk.draft import Draft
 from chinwag.talk.message import Call
 from chinwag.talk.usage import Usage
+from contracts.provider import ASKED, ProviderContract
+from support.servers import HANG, Loopback, Reply, finish, json_reply, said, sse
 
 HELLO = sse(said("Hel"), said("lo."), finish())
 
 
 class TestHttp(ProviderContract):
-    @pytest.fixture
-    def reply(self):
-        return Reply(HELLO)
-
     async def _at(self, reply):
         with Loopback(reply) as server:
             self.server = server
@@ -105,8 +103,6 @@ async def test_answers_in_turn_and_the_last_again():
 
 
 async def test_a_rate_takes_its_time():
-    import time
-
     began = time.monotonic()
     deltas = [d async for d in Scripted(["a b c d"], rate=100).stream(ASKED)]
     assert isinstance(deltas[-1], Ended)

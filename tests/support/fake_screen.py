@@ -1,6 +1,6 @@
 """The screen in a real terminal, in front of a desk that plays: `python -m support.fake_screen`.
 
-`slow`, `code`, `list`, `words N` and `think` are answered in kind; `--messages N` opens a long talk.
+`slow`, `code`, `list`, `words N`, `think` are answered in kind; `--messages N` opens a long talk.
 Run it in `tests` with the project's Python.
 """
 

@@ -61,10 +61,8 @@ class Server:
     def _wait_healthy(self) -> None:
         end = time.monotonic() + READY
         while time.monotonic() < end:
-            with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                with urllib.request.urlopen(self.address + "/health", timeout=2) as answer:
-                    if answer.status == 200:
-                        return
+            if _healthy(self.address):
+                return
             time.sleep(0.02)
         raise AssertionError(f"llama.cpp is not healthy:\n{self.log()[-2000:]}")
 
@@ -76,6 +74,14 @@ class Server:
         self._process.wait(10)
         for pipe in (self._process.stdin, self._process.stdout, self._log):
             pipe.close()
+
+
+def _healthy(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address + "/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, ConnectionError):
+        return False
 
 
 @contextlib.contextmanager

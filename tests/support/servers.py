@@ -10,6 +10,7 @@ import argparse
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -75,6 +76,10 @@ def json_reply(value: Any, status: int = 200, **headers: str) -> Reply:
     return Reply([body], status, "application/json", named, "length")
 
 
+class _Reset(Exception):
+    pass
+
+
 class Loopback:
     """A server that answers with the given replies, in order; the last one again and again.
 
@@ -82,9 +87,15 @@ class Loopback:
     connections, ``left`` counts clients that went away before their reply was played to its end.
     """
 
-    def __init__(self, *replies: Reply | Callable[[Asked], Reply], port: int = 0) -> None:
+    def __init__(
+        self,
+        *replies: Reply | Callable[[Asked], Reply],
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.replies = list(replies) or [Reply()]
         self.asked: list[Asked] = []
+        self._tls = tls
         self.connections = 0
         self.left = 0
         self._lock = threading.Lock()
@@ -92,6 +103,7 @@ class Loopback:
         self._socket = socket.create_server(("127.0.0.1", port))
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._threads: list[threading.Thread] = []
 
     @property
     def port(self) -> int:
@@ -112,10 +124,14 @@ class Loopback:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
+        _shut(self._socket)  # wakes the thread that waits for connections, where close would not
+        self._thread.join(5)
         self._socket.close()
         with self._lock:
-            for connection in list(self._open):
+            for connection in self._open:
                 _shut(connection)
+        for thread in self._threads:
+            thread.join(5)
 
     def serve_forever(self) -> None:
         self._thread.start()
@@ -140,11 +156,24 @@ class Loopback:
             with self._lock:
                 self.connections += 1
                 self._open.add(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
+        if self._tls is not None:
+            plain = connection
+            try:
+                connection = self._tls.wrap_socket(plain, server_side=True)
+            except OSError:
+                return  # the client did not trust us
+            finally:
+                with self._lock:
+                    self._open.discard(plain)
+            with self._lock:
+                self._open.add(connection)
+        file = connection.makefile("rb")
         try:
-            file = connection.makefile("rb")
             while (asked := _read(file)) is not None:
                 with self._lock:
                     at = min(len(self.asked), len(self.replies) - 1)
@@ -153,13 +182,16 @@ class Loopback:
                 reply = reply if isinstance(reply, Reply) else reply(asked)
                 if not self._play(connection, reply) or asked.headers.get("connection") == "close":
                     return
+        except _Reset:
+            # Closing without lingering, and without a farewell before it, is what resets.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         except OSError:
             with self._lock:
                 self.left += 1
         finally:
             with self._lock:
                 self._open.discard(connection)
-            _shut(connection)
+            file.close()
             connection.close()
 
     def _play(self, connection: socket.socket, reply: Reply) -> bool:
@@ -168,9 +200,7 @@ class Loopback:
             connection.sendall(_head(reply))
         for part in reply.parts:
             if part is RESET:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                connection.close()
-                return False
+                raise _Reset
             if part is HANG:
                 self._hang(connection)
             elif isinstance(part, bytes):

@@ -115,9 +115,7 @@ class Screen:
             return f"\x1b[{self.sheet.cursor.y + 1};{self.sheet.cursor.x + 1}R"
         elif final == "c" and private == "":
             return "\x1b[?62;22c"
-        elif final and not private and not found["between"] and final not in "ntu":
-            self._draw(found.group())
-        elif found["short"]:
+        elif found["short"] or (_is_known(final) and not private and not found["between"]):
             self._draw(found.group())
         elif (found["string"] or "").startswith(("10;?", "11;?")):
             light = "ffff/ffff/ffff" if found["string"].startswith("10") else "0000/0000/0000"
@@ -129,6 +127,11 @@ class Screen:
             if number == 1049 and on and 1049 not in self.modes:
                 self.sheets[1].reset()
             self.modes = self.modes | {number} if on else self.modes - {number}
+
+
+def _is_known(final: str | None) -> bool:
+    """Whether pyte draws a plain CSI with that end; window and keyboard modes it would misread."""
+    return bool(final) and final not in "ntu"
 
 
 def own_environment(home: Path, **more: str) -> dict[str, str]:
@@ -285,9 +288,7 @@ class Terminal:
         return self.screen()
 
     def wait_gone(self, text: str, seconds: float = PATIENCE) -> None:
-        self.wait_until(
-            lambda: text not in self.screen(), seconds, f"{text!r} leaving the screen"
-        )
+        self.wait_until(lambda: text not in self.screen(), seconds, f"{text!r} leaving the screen")
 
     def wait_raw(self, mark: bytes, seconds: float = PATIENCE, start: int = 0) -> float:
         """Wait for bytes in what was written; returns when they came, on the monotonic clock."""
@@ -298,7 +299,7 @@ class Terminal:
         return time.monotonic()
 
     def reads_keys(self) -> bool:
-        """Whether the program has taken the keyboard over: no line editing, no echo by the kernel."""
+        """Whether the program has taken the keyboard: no line editing, no echo by the kernel."""
         flags = termios.tcgetattr(self._master)[3]
         return not flags & (termios.ICANON | termios.ECHO)
 

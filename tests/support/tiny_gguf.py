@@ -88,7 +88,13 @@ def _describe(out: gguf.GGUFWriter, tokens: list[str], layers: int, width: int) 
 
 
 def _weigh(
-    out: gguf.GGUFWriter, tokens: list[str], said: list[str], layers: int, width: int, *, loops: bool
+    out: gguf.GGUFWriter,
+    tokens: list[str],
+    said: list[str],
+    layers: int,
+    width: int,
+    *,
+    loops: bool,
 ) -> None:
     rng = np.random.default_rng(20261120)
     places = rng.standard_normal((len(tokens), width)).astype(np.float32)

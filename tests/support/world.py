@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.terminal import CHAT, PATIENCE, Terminal, own_environment
+from support.terminal import CHAT, Terminal, own_environment
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class World:
         self.home = home
         self.data = home / "chinwag"
         self.trace_file = home / "trace.jsonl"
+        self._opened = 0
         self.env = own_environment(home, CHINWAG_TRACE=str(self.trace_file))
 
     # -- settings -----------------------------------------------------------------------------
@@ -48,11 +49,13 @@ class World:
         path.write_text(text)
         return path
 
-    def use(self, base_url: str, *, dialect: str = "openai", key: str = "none") -> None:
+    def use(
+        self, base_url: str, *, dialect: str = "openai", key: str = "none", model: str = "harbour"
+    ) -> None:
         """The model of a server of the tests, as the provider `lab`, is what answers."""
         self.configure(
-            f'model = "lab/harbour"\n[providers.lab]\ndialect = "{dialect}"\n'
-            f'base_url = "{base_url}"\nkey = "{key}"\nmodels = ["harbour"]\n'
+            f'model = "lab/{model}"\n[providers.lab]\ndialect = "{dialect}"\n'
+            f'base_url = "{base_url}"\nkey = "{key}"\nmodels = ["{model}"]\n'
         )
 
     # -- running ------------------------------------------------------------------------------
@@ -77,9 +80,22 @@ class World:
         return Run(done.returncode, out, err, done.stdout)
 
     def open(self, *args: str, **more: Any) -> Terminal:
-        """Run it at a terminal. Words of ``more`` in capitals go to the environment."""
-        env = self.env | {name: str(more.pop(name)) for name in list(more) if name.isupper()}
-        return Terminal([CHAT, *args], env, **more)
+        """Run it at a terminal, with a trace of its own. What is in capitals is environment."""
+        self._opened += 1
+        own = {"CHINWAG_TRACE": str(self.home / f"trace-{self._opened}.jsonl")}
+        own |= {name: str(more.pop(name)) for name in list(more) if name.isupper()}
+        return Terminal([CHAT, *args], self.env | own, **more)
+
+    def enter(self, *args: str, **more: Any) -> Terminal:
+        """Open the full screen and wait until it is really there."""
+        person = self.open(*args, **more)
+        try:
+            person.ready()
+            person.wait_traced("painted")
+        except BaseException:
+            person.end()
+            raise
+        return person
 
     # -- what is on disk ----------------------------------------------------------------------
 
@@ -111,8 +127,3 @@ def said(message: dict[str, Any]) -> tuple[str, str, str]:
     if not isinstance(content, str):
         content = "".join(part.get("text", "") for part in content if part["type"] == "text")
     return message["role"], content, message.get("status", "complete")
-
-
-def wait_seconds(count: float) -> float:
-    """A limit ``count`` times as patient as usual."""
-    return PATIENCE * count

@@ -59,7 +59,7 @@ def _source(name: str, known: Mapping[str, str]) -> str:
     if name not in dict(TOPICS):
         raise KeyError(name)
     text = (Path(__file__).parent / "pages" / f"{name}.md").read_text("utf-8")
-    for key, value in known.items():
+    for key, value in {**facts(data_dir=""), **known}.items():
         text = text.replace(f"{{{key}}}", value)
     return text
 

@@ -26,14 +26,19 @@ async def provider(bench: Bench, words: list[str], hear: Ear) -> None:
         choices = [await _provider_choice(bench, name) for name in names]
         hear(Offered("Providers", tuple(choices)))
         return
-    name = words[0].lower()
-    if name not in names:
-        near = nearest(name, names)
+    name = _named(bench, words[0])
+    if not name:
+        near = nearest(words[0], names)
         raise CommandError(
-            f"there is no provider {name!r}",
+            f"there is no provider {words[0]!r}",
             hint=f"did you mean {', '.join(near)}?" if near else "/provider lists them",
         )
     await _choose(bench, name, words[1] if words[1:] else await _default(bench, name), hear)
+
+
+def _named(bench: Bench, name: str) -> str:
+    """The provider of that name, however its letters are written; "" where there is none."""
+    return next((n for n in bench.directory.names if n.lower() == name.lower()), "")
 
 
 async def _provider_choice(bench: Bench, name: str) -> Choice:
@@ -58,7 +63,7 @@ async def model(bench: Bench, words: list[str], hear: Ear) -> None:
     if not words:
         await _offer_models(bench, hear)
         return
-    await _choose(bench, *await _meant(bench, words[0]), hear)
+    await _choose(bench, *await meant(bench, words[0]), hear)
 
 
 async def _offer_models(bench: Bench, hear: Ear) -> None:
@@ -77,10 +82,10 @@ def _model_choice(info: ModelInfo, current: tuple[str, str]) -> Choice:
     return Choice(name, f"/model {name}", " · ".join(filter(None, (now, window, info.detail))))
 
 
-async def _meant(bench: Bench, name: str) -> tuple[str, str]:
+async def meant(bench: Bench, name: str) -> tuple[str, str]:
     """(provider, model) of a name: as the directory knows it, else as some server lists it."""
-    if name.lower() in bench.directory.names:
-        return name.lower(), await _default(bench, name.lower())
+    if provider_name := _named(bench, name):
+        return provider_name, await _default(bench, provider_name)
     try:
         return bench.directory.find(name)
     except ModelUnknown as unknown:

@@ -133,7 +133,8 @@ class Table:
             raise CommandUnknown(
                 "a slash, but no command", hint="/help lists them; // begins a message with a slash"
             )
-        near = nearest(name, self._by_name)
+        alike = nearest(name, self._by_name, 6)
+        near = tuple(dict.fromkeys(self._by_name[n].name for n in alike))[:3]
         hint = "did you mean " + " or ".join(f"/{n}" for n in near) + "?" if near else ""
         more = "/help lists the commands; // begins a message with a slash"
         raise CommandUnknown(

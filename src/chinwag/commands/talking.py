@@ -6,6 +6,7 @@ Invariant: each says in one line what it did and how to take it back; nothing sa
 from __future__ import annotations
 
 from chinwag.commands.bench import Bench
+from chinwag.commands.models import meant
 from chinwag.commands.table import Command, Group, Kind
 from chinwag.commands.words import escaped, first_words, flagged, number, plural, say
 from chinwag.engine.conversation import Conversation
@@ -53,13 +54,13 @@ def _changed(before: int, talk: Conversation, away: str) -> str:
         return f"brought back {plural(gained, 'message')}"
     if gained < 0:
         return f"{away} {plural(-gained, 'message')}"
-    return "took one step that was no message"
+    return f"{away} a step that was no message"
 
 
 async def retry(bench: Bench, words: list[str], hear: Ear) -> None:
     choice = None
     if words:
-        choice = bench.directory.find(words[0])
+        choice = await meant(bench, words[0])
         if (problem := await bench.problem(choice[0])) is not None:
             raise problem  # before anything is taken back
         bench.directory.provider(choice[0])
@@ -184,8 +185,8 @@ COMMANDS: tuple[Command, ...] = (
         "question",
         usage="[N]",
         most=1,
-        detail="To correct a mistake in a question. Goes back to before your message N (the last one without a number) and puts its "
-        f"text in the input line. Change it and send. {_N}",
+        detail="To correct a mistake in a question. Goes back to before your message N (the last "
+        f"one without a number) and puts its text in the input line. Change it and send. {_N}",
     ),
     Command(
         "clear",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from chinwag.errors import UsageWrong
 from chinwag.talk.event import Ear, Level, Notice
+from chinwag.text.cells import pad, width
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!$&])")
 
@@ -28,10 +29,18 @@ def first_words(text: str, most: int = 100) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table; cells are Markdown already."""
-    names = list(head)
-    lines = [names, ["---"] * len(names), *map(list, rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    """A Markdown table whose columns also stand below each other where nobody renders it.
+
+    Cells are Markdown already.
+    """
+    lines = [list(head), *map(list, rows)]
+    sizes = [max(3, *map(width, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * size for size in sizes])
+    return "\n".join(_row(line, sizes) for line in lines)
+
+
+def _row(cells: Iterable[str], sizes: Iterable[int]) -> str:
+    return "| " + " | ".join(pad(c, size) for c, size in zip(cells, sizes, strict=True)) + " |"
 
 
 def number(word: str, usage: str) -> int:

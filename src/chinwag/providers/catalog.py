@@ -113,6 +113,9 @@ _MAKERS: Final = (
 )
 
 
+_SPELLING: Final = re.compile(r"\A([^/:]*)([/:]?)(.*)\Z", re.DOTALL)
+
+
 class Found(msgspec.Struct, frozen=True):
     """One provider as `chat providers` shows it. ``key`` says where its key is, never what."""
 
@@ -242,12 +245,11 @@ class Catalog:
         return None
 
     def _lost(self, text: str) -> tuple[str, str]:
-        known = [*self._aliases, *self._spelt()]
-        models = [m for name in self.names for m in self._models(name)]
-        near = nearest(text, [*known, *models])
-        head = re.split("[/:]", text, maxsplit=1)[0]
-        if head != text and not near:
-            near = nearest(head, self.names)
+        head, mark, rest = _SPELLING.findall(text)[0]
+        models = [model for name in self.names for model in self._models(name)]
+        near = nearest(text, [*self._aliases, *self._spelt(), *models])
+        if rest:  # a slip in the provider's name is likelier than one in both
+            near = (*(f"{name}{mark}{rest}" for name in nearest(head, self.names, 1)), *near)
         raise ModelUnknown(
             f"no model is known as {text}",
             near=near,

@@ -113,13 +113,12 @@ class _Watch:
 
     async def next(self, chunks: AsyncIterator[bytes]) -> bytes:
         """The next bytes. Raises _Stalled at the deadline."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._task, self._cancelling = task, task.cancelling()
+        self._task = task = asyncio.current_task()
+        self._cancelling = task.cancelling() if task else 0
         try:
             return await anext(chunks)
         except asyncio.CancelledError:
-            if self.expired and task.uncancel() <= self._cancelling:
+            if self.expired and task and task.uncancel() <= self._cancelling:
                 raise _Stalled from None
             raise  # somebody else's wish, which goes before ours
         finally:

@@ -16,6 +16,7 @@ from prompt_toolkit.keys import Keys
 
 from chinwag.frontends.tui import completion, view
 from chinwag.frontends.tui import state as s
+from chinwag.text.safe import repair
 
 if TYPE_CHECKING:
     from chinwag.frontends.tui.shell import Shell
@@ -132,13 +133,14 @@ class Acting:
             self._submit()
 
     def _newline(self, event: KeyPressEvent) -> None:
-        if event.key_sequence[-1].key == Keys.ControlJ and self._typed_ahead():
+        line_feed = event.key_sequence[-1].key == Keys.ControlJ
+        if line_feed and self._typed_ahead() and not self._shell.early_keys:
             self._submit()  # a terminal not yet in raw mode made a line feed of Enter
         else:
             self.buffer.insert_text("\n")
 
     def _submit(self) -> None:
-        text = self._shell.pastes.unfold(self.buffer.text)
+        text = repair(self._shell.pastes.unfold(self.buffer.text))
         if not text.strip():
             self._shell.clear_draft()
             return

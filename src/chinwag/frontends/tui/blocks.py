@@ -1,9 +1,9 @@
 """Where Markdown can be cut so that what lies before the cut never changes again; pure.
 
 Invariants: `cut` looks only at lines that cannot change any more, so it says the same whether a
-text came in one piece or letter by letter. A block is cut off when the next one has begun. A list or
-a paragraph that grows long is cut inside, at an item or a blank, so that the part which is rendered
-again and again stays short; a fence is never rendered as a block while it is open (`Fence`).
+text came in one piece or letter by letter. A block is cut off when the next one has begun. A list
+or a paragraph that grows long is cut inside, at an item or a blank, so that the part which is
+rendered again and again stays short; a fence is never rendered as a block while open (`Fence`).
 """
 
 from __future__ import annotations

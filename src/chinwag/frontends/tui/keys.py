@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from prompt_toolkit.filters import (
     Condition,
     FilterOrBool,
-    completion_is_selected,
     has_completions,
     vi_insert_mode,
     vi_mode,
@@ -50,6 +49,36 @@ DEFAULTS: Mapping[str, tuple[str, ...]] = {
 }
 """Action to its keys, in the words of `interface.md` section 5."""
 
+WORDS: Mapping[str, str] = {
+    "send": "send; queue while an answer comes",
+    "newline": "new line (also \\ before Enter)",
+    "stop": "stop the answer, keeping what came; close what is open",
+    "cancel": "stop; put the draft aside; twice on an empty line: leave",
+    "quit": "leave, on an empty line",
+    "page-up": "scroll back a page",
+    "page-down": "scroll on a page",
+    "line-up": "scroll back a line (also the mouse wheel)",
+    "line-down": "scroll on a line",
+    "top": "to the beginning",
+    "bottom": "to the end, and follow",
+    "up": "line up, or the line sent before; takes a queued line back",
+    "down": "line down, or the line sent after",
+    "complete": "complete a command, a name, an @file",
+    "complete-back": "the completion before",
+    "editor": "write the message in your editor",
+    "palette": "choose a command",
+    "sessions": "open another conversation",
+    "new": "begin another conversation",
+    "model": "choose who answers",
+    "thinking": "show or fold thinking",
+    "tools": "show or fold what tools gave back",
+    "copy": "copy the last answer",
+    "suspend": "suspend the program",
+    "redraw": "draw the screen anew",
+}
+"""What every action is for, in the order in which people are told."""
+
+_NAMES = {"pageup": "PgUp", "pagedown": "PgDn", "escape": "Esc"}
 _WORDS = {"pgup": "pageup", "pgdn": "pagedown", "esc": "escape", "return": "enter", "del": "delete"}
 
 
@@ -81,7 +110,24 @@ def parse(key: str) -> tuple[str, ...]:
     return tuple(out)
 
 
-def table(changed: Mapping[str, Sequence[str] | str]) -> dict[str, tuple[str, ...]]:
+def table(changed: Mapping[str, Sequence[str] | str]) -> list[tuple[str, str]]:
+    """What every key does, for people: (what it does, its keys)."""
+    keys = chosen(changed)
+    return [(words, ", ".join(map(named, keys[action]))) for action, words in WORDS.items()]
+
+
+def named(key: str) -> str:
+    """`ctrl+x l` as people write it: `Ctrl+X l`."""
+    strokes = [stroke.split("+") for stroke in key.split()]
+    return " ".join("+".join(_named(word, held=len(s) > 1) for word in s) for s in strokes)
+
+
+def _named(word: str, *, held: bool) -> str:
+    name = _NAMES.get(word, word.capitalize())
+    return name if held or len(word) > 1 else word
+
+
+def chosen(changed: Mapping[str, Sequence[str] | str]) -> dict[str, tuple[str, ...]]:
     """The keys of every action, the person's own wishes first."""
     keys = dict(DEFAULTS)
     for action, wish in changed.items():
@@ -93,7 +139,7 @@ def table(changed: Mapping[str, Sequence[str] | str]) -> dict[str, tuple[str, ..
 def bindings(actions: Actions, changed: Mapping[str, Sequence[str] | str]) -> KeyBindings:
     """Everything we bind."""
     made = KeyBindings()
-    keys = table(changed)
+    keys = chosen(changed)
     typing = Condition(lambda: actions.typing)
     picking = Condition(lambda: actions.picking)
     busy = Condition(lambda: actions.busy)
@@ -151,6 +197,3 @@ def _bind_text(made: KeyBindings, actions: Actions, typing: Condition, picking: 
     @made.add("backspace", filter=typing & Condition(actions.erase))
     def _(event: KeyPressEvent) -> None:
         """The condition has already taken a whole placeholder away."""
-
-
-__all__ = ["DEFAULTS", "Actions", "bindings", "completion_is_selected", "parse", "table"]

@@ -81,7 +81,7 @@ class Renderer:
         columns = max(columns, 1)
         options = self._console.options.update(width=columns, height=None, max_width=columns)
         drawn = self._console.render_lines(renderable, options, pad=False)
-        return [_held(_fragments(line), columns) for line in drawn]
+        return [_held(_trimmed(_fragments(line)), columns) for line in drawn]
 
     def one_line(self, pieces: list[tuple[str, str]]) -> Line:
         """Pieces of (style name, text) put together by rich on one line."""
@@ -216,7 +216,7 @@ class _Walk:
             table.add_column(self._r.inline(head), justify=_side(head), overflow="fold")
         for row in rows[1:]:
             table.add_row(*(self._r.inline(cell) for cell in row))
-        return [_trimmed(line) for line in self._r.draw(table, columns)]
+        return self._r.draw(table, columns)
 
     def _records(self, heads: list[Token], rows: list[list[Token]], columns: int) -> list[Line]:
         """A table too wide for the screen: each row as lines of `head: cell`."""

@@ -88,6 +88,7 @@ class Shell:
         self._painted = painted
         self._first_keys = first_keys
         self.pastes = Pastes()
+        self._early: list[str] = []
         self._tick: asyncio.TimerHandle | None = None
         self._next_frame = 0.0
         self._draw_cost = 0.0
@@ -118,7 +119,6 @@ class Shell:
             filter_line=self.picture.filter_line,
             filter_cursor=self.picture.filter_cursor,
             wheel=self.acting.scroll,
-            rows=self.rows,
             picking=lambda: self.acting.picking,
         )
         app = App(
@@ -165,7 +165,13 @@ class Shell:
             raise self._failure
 
     def _begin(self) -> None:
+        """Before the first frame: what was typed already stands in it."""
         self._next_frame = time.monotonic()
+        if self._first_keys:
+            parser = Vt100Parser(self.app.key_processor.feed)
+            parser.feed(self._first_keys)
+            parser.flush()
+            self.app.key_processor.process_keys()
 
     async def _end(self) -> None:
         self.desk.interrupt()
@@ -251,7 +257,10 @@ class Shell:
     def _perform(self, effect: s.Effect) -> None:
         match effect:
             case s.Handle(line=line):
-                self._spawn(self.desk.handle(line, self.dispatch))
+                if self.shown_at:
+                    self._spawn(self.desk.handle(line, self.dispatch))
+                else:
+                    self._early.append(line)  # the desk is started first
             case s.Interrupt():
                 self.desk.interrupt()
             case s.Copy(text=text, what=what):
@@ -332,8 +341,10 @@ class Shell:
     def _after_first_paint(self) -> None:
         if self._painted is not None:
             self._painted()
-        self._feed(self._first_keys)
         self._spawn(self.desk.start(self.dispatch))
+        early, self._early = self._early, []
+        for line in early:
+            self._spawn(self.desk.handle(line, self.dispatch))
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._load, args=(loop,), daemon=True, name="markdown").start()
 
@@ -355,15 +366,12 @@ class Shell:
             self._soon()
         self._draw()
 
-    def _feed(self, typed: str) -> None:
-        """Keys that came before the screen was there."""
-        if typed:
-            parser = Vt100Parser(self.app.key_processor.feed)
-            parser.feed(typed)
-            parser.flush()
-            self.app.key_processor.process_keys()
-
     # -- what the picture and the actions ask for ---------------------------------------------
+
+    @property
+    def early_keys(self) -> bool:
+        """Whether somebody before us had the terminal in raw mode and collected keys."""
+        return bool(self._first_keys)
 
     def rows(self) -> int:
         return self.output.get_size().rows

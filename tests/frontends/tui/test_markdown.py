@@ -1,0 +1,233 @@
+"""Markdown as lines: the same in pieces as whole, never too wide, never twice."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from chinwag.frontends.tui import blocks
+from chinwag.frontends.tui.code import Colours
+from chinwag.frontends.tui.markdown import Document, render
+from chinwag.frontends.tui.rendering import Renderer
+from chinwag.frontends.tui.theme import THEMES
+from chinwag.text.cells import width
+
+RENDERER = Renderer(THEMES["auto"])
+
+SAMPLE = """# Two days
+
+Take line **28** *early*; see [times](https://x.example/28) and `code`.
+
+1. first
+2. second
+   - deeper
+3. third
+
+> quoted
+> twice
+
+| a | b |
+|---|--:|
+| 1 | 22 |
+
+```python
+def f(x):
+    '''doc
+    string'''
+    return x
+```
+
+- loose
+
+- list 窓際 👩‍👩‍👧
+***
+last &#x202e;line
+"""
+
+bits = st.sampled_from(
+    "word |words words |**|*|`|```\n|\n|\n\n|- |1. |2. |> |# |    || a | b |\n|---|---|\n|\t|~~~\n"
+    "|===\n|---\n|<b>|&amp;|&#27;|[x](y)|窓|é|e\u0301|👨‍👩‍👧|\u202e|\x1b[31m|\r\n|!".split("|")
+)
+texts = st.lists(bits, max_size=40).map("".join)
+
+
+def plain(lines) -> list[str]:
+    return ["".join(text for _, text in line) for line in lines]
+
+
+def in_pieces(text: str, cuts: list[int], columns: int) -> list:
+    document = Document(RENDERER, columns)
+    at = 0
+    for cut in sorted({min(c, len(text)) for c in cuts} | {len(text)}):
+        document.feed(text[at:cut])
+        document.step()
+        document.show()
+        at = cut
+    document.finish()
+    return document.lines
+
+
+def test_what_it_looks_like():
+    assert plain(render(RENDERER, SAMPLE, 60)) == [
+        "Two days",
+        "",
+        "Take line 28 early; see times (https://x.example/28) and",
+        "code.",
+        "",
+        "1. first",
+        "2. second",
+        "   • deeper",
+        "3. third",
+        "",
+        "> quoted",
+        "> twice",
+        "",
+        "a   b",
+        "1  22",
+        "",
+        "python                                                    ¶1",
+        "  def f(x):",
+        "      '''doc",
+        "      string'''",
+        "      return x",
+        "",
+        "• loose",
+        "",
+        "• list 窓際 👩",
+        "",
+        "─" * 60,
+        "",
+        "last ‹202e›line",
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
+def test_cut_into_pieces_it_looks_the_same(size):
+    whole = render(RENDERER, SAMPLE, 50)
+    assert in_pieces(SAMPLE, list(range(0, len(SAMPLE), size)), 50) == whole
+
+
+@given(texts, st.lists(st.integers(0, 200), max_size=12))
+@example("1. a\n\n2. b\n", [6, 7])
+@example("a\n---\n", [2, 3, 4])
+@example("```\nx\n```\ny", [3, 6, 8, 9])
+def test_however_it_is_cut_the_finished_lines_are_the_same(text, cuts):
+    assert in_pieces(text, cuts, 40) == render(RENDERER, text, 40)
+
+
+@given(texts, st.integers(1, 60))
+def test_no_line_is_wider_than_asked_and_nothing_raw_gets_out(text, columns):
+    for line in plain(render(RENDERER, text, columns)):
+        assert width(line) <= columns
+        assert all(char.isprintable() or char in "\u200d\ufe0f" for char in line), repr(line)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 3000,
+        "- item of a list\n" * 400,
+        "".join(f"{n}. item\n" for n in range(1, 400)),
+        "窓際の席は早い者勝ちです。" * 200,
+        "para one.\n\n" + "long **bold** words " * 300 + "\n\n# after\n",
+        "```\n" + "x = 1\n" * 500,
+    ],
+    ids=["words", "list", "numbers", "cjk", "mixed", "code"],
+)
+def test_long_blocks_are_cut_inside_without_a_trace(text):
+    whole = render(RENDERER, text, 40)
+    pieces = in_pieces(text, list(range(0, len(text), 97)), 40)
+    assert pieces == whole
+    flat = "".join("".join(plain(whole)).split())
+    for mark in ("399. item", "# after"):
+        assert mark.lstrip("# ") in " ".join(plain(whole)) or mark not in text
+    assert len(flat) >= 0.9 * len("".join(text.split())) - 2000
+    assert max(width(line) for line in plain(whole)) <= 40
+
+
+@pytest.mark.parametrize(
+    "piece", ["word ", "- item\n", "x = 1\n", "one. \n\n", "1. item here\n"], ids=repr
+)
+def test_work_grows_with_the_text_and_not_faster(piece):
+    costs = []
+    for count in (500, 2000):
+        document = Document(RENDERER, 60)
+        document.feed("```\n" if "=" in piece else "")
+        for _ in range(count // 10):
+            document.feed(piece * 10)
+            while document.step():
+                pass
+            document.show()
+        costs.append(document.rendered)
+    assert costs[1] < 4 * 1.3 * costs[0] + 3000 * 10
+
+
+def test_code_blocks_are_numbered_through():
+    text = "```\na\n```\n\ntext\n\n```sh\nb\n```\n- x\n  ```c\n  d\n  ```\n"
+    labels = [line for line in plain(render(RENDERER, text, 30)) if "¶" in line]
+    assert [label.split() for label in labels] == [["text", "¶1"], ["sh", "¶2"], ["c", "¶3"]]
+
+
+def test_tables_too_wide_become_lines():
+    table = "| " + " | ".join("abcdefgh") + " |\n" + "|--" * 8 + "|\n| " + " | ".join("12345678")
+    lines = plain(render(RENDERER, table + " |\n", 20))
+    assert lines[:2] == ["a: 1", "b: 2"]
+
+
+def test_links_show_where_they_go_and_carry_no_escape():
+    (line,) = render(RENDERER, "[here](http://evil.example/\u202ex)", 60)
+    text = "".join(part for _, part in line)
+    assert "evil.example" in text
+    assert "\u202e" not in text
+
+
+LONG_CODE = '''import os
+class A:
+    """A doc
+    over lines."""
+    def f(self, x: int = 3) -> str:
+        return f"{x}" + 'a' # note
+@deco
+def g(): pass
+'''
+
+
+def test_code_read_line_by_line_is_coloured_as_if_read_whole():
+    from pygments.lexers import PythonLexer
+
+    from chinwag.frontends.tui import code
+
+    colours = Colours("python")
+    by_line = [pair for line in LONG_CODE.splitlines() for pair in colours.line(line)]
+    whole = [
+        (code._style(token), text.replace("\n", ""))
+        for _, token, text in PythonLexer().get_tokens_unprocessed(LONG_CODE)
+    ]
+
+    def letters(pairs):
+        return [(style, char) for style, text in pairs for char in text if char != " "]
+
+    assert letters(by_line) == letters(whole)
+
+
+def test_comments_over_lines_are_known_in_c():
+    colours = Colours("c")
+    got = [colours.line(line) for line in ("int a; /* one", "two", "three */ int b;", 's = "/*";')]
+    assert got[1] == [("code.comment", "two")]
+    assert got[2][0] == ("code.comment", "three */")
+    assert colours.line("int c;")[0] == ("code.keyword", "int")
+
+
+@given(st.text(max_size=60), st.sampled_from(["python", "c", "html", "diff", "json", "nope", ""]))
+def test_colouring_changes_no_letter(line, language):
+    line = line.replace("\n", "").replace("\r", "")
+    colours = Colours(language)
+    assert "".join(text for _, text in colours.glance(line)) == line
+    assert "".join(text for _, text in colours.line(line)) == line
+
+
+def test_what_is_certain_enough_to_cut():
+    assert blocks.cut("only a line") is None
+    assert blocks.cut("one\n\ntwo\n") == blocks.Cut(5, "blocks")
+    assert blocks.cut("```py\nx\n") == blocks.Cut(0, "fence")
+    assert blocks.cut("1. a\n\n2\n") == blocks.Cut(6, "blocks")
+    assert blocks.cut("1. a\n\n2") is None

@@ -1,0 +1,208 @@
+"""Random lives of a store, beside a plain dictionary that says what must be there.
+
+The oracle uses nothing of the code under test: lists of texts. Programs are killed (the store is
+dropped, its files closed as the kernel would), the disk refuses, other writers are mistaken about
+what is there; after each step both must agree.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from contracts.store import birth, said
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from stores.disks import SHORT, TestDisk
+
+from chinwag.errors import SessionConflict, SessionNotFound, StoreUnavailable
+from chinwag.stores.base import PartHead, SessionStore
+from chinwag.stores.files import FileStore
+from chinwag.stores.memory import MemoryStore
+from chinwag.talk.delta import TextDelta
+from chinwag.talk.entry import AssistantSaid, UserSaid
+from chinwag.talk.message import Text
+from chinwag.talk.session import Birth, Headline
+
+BIRTHS = [birth(f"2026-11-2{n}T00:00:00.000Z") for n in range(3)]
+TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), max_size=4)
+WHICH = st.sampled_from(BIRTHS)
+REFUSALS = [errno.ENOSPC, errno.EIO, errno.EROFS, SHORT]
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Against memory; below, against files."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted: dict[str, list[str]] = {}
+        self.part: dict[str, str] = {}
+        self.serial = 0
+        self.store: SessionStore = MemoryStore()
+
+    def append(self, born: Birth, texts: list[str], at: int) -> int:
+        entries = [said(text, at + n) for n, text in enumerate(texts, 1)]
+        return self.store.append(born, entries, at=at, headline=Headline(title=str(at)))
+
+    @rule(born=WHICH, texts=TEXTS)
+    def appends(self, born: Birth, texts: list[str]) -> None:
+        old = self.wanted.get(born.id, [])
+        assert self.append(born, texts, len(old)) == len(old) + len(texts)
+        self.wanted[born.id] = old + texts
+
+    @rule(born=WHICH, texts=TEXTS, off=st.integers(-3, 3).filter(bool))
+    def is_mistaken(self, born: Birth, texts: list[str], off: int) -> None:
+        at = len(self.wanted.get(born.id, [])) + off
+        if at >= 0:
+            with pytest.raises(SessionConflict):
+                self.append(born, texts, at)
+
+    @rule(born=WHICH)
+    def deletes(self, born: Birth) -> None:
+        self.part.pop(born.id, None)
+        if self.wanted.pop(born.id, None) is None:
+            with pytest.raises(SessionNotFound):
+                self.store.delete(born.id)
+        else:
+            self.store.delete(born.id)
+
+    @rule(born=WHICH, texts=TEXTS)
+    def hears_half_an_answer(self, born: Birth, texts: list[str]) -> None:
+        if born.id not in self.wanted:
+            return
+        self.serial += 1
+        self.store.begin_part(born.id, PartHead(1, f"part-{self.serial}", "t"))
+        self.store.add_part(born.id, [TextDelta(text) for text in texts], sync=False)
+        self.part[born.id] = "".join(texts)
+
+    @rule(born=WHICH, settled=st.booleans())
+    def ends_the_answer(self, born: Birth, settled: bool) -> None:
+        if born.id not in self.part:
+            return
+        text = self.part.pop(born.id)
+        if settled:
+            old = self.wanted[born.id]
+            answer = AssistantSaid(id=f"part-{self.serial}", parts=(Text(text),))
+            self.store.append(born, (answer,), at=len(old), headline=Headline())
+            self.wanted[born.id] = [*old, text]
+        self.store.end_part(born.id)
+
+    @invariant()
+    def agrees(self) -> None:
+        headers = self.store.headers()
+        assert {h.id: h.entries for h in headers} == {k: len(v) for k, v in self.wanted.items()}
+        assert not any(h.damaged for h in headers)
+        for born in BIRTHS:
+            if born.id in self.wanted:
+                stored = self.store.read(born.id)
+                assert stored.birth == born
+                assert stored.notices == ()
+                assert [_text(e) for e in stored.entries] == self.wanted[born.id]
+            else:
+                with pytest.raises(SessionNotFound):
+                    self.store.read(born.id)
+
+
+def _text(entry: object) -> str:
+    assert isinstance(entry, UserSaid | AssistantSaid)
+    return entry.text
+
+
+class FileMachine(StoreMachine):
+    whole: bool | None = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = Path(tempfile.mkdtemp(prefix="chinwag-machine-"))
+        self.disk = TestDisk(syncs=False)
+        self.open()
+
+    def open(self) -> None:
+        self.disk = TestDisk(syncs=False)
+        self.store = FileStore(self.root, self.disk, whole=self.whole)
+
+    @rule(locks=st.booleans())
+    def is_killed(self, locks: bool) -> None:
+        self.disk.crash()
+        self.open()
+        for session_id in self.wanted:
+            if locks:
+                self.store.lock(session_id)
+            rescued = self.store.read(session_id).rescued
+            assert (rescued.text if rescued else "") == self.part.get(session_id, "")
+        self.part.clear()
+        for born in BIRTHS:
+            self.store.end_part(born.id)
+
+    @rule(born=WHICH, texts=TEXTS, call=st.integers(1, 25), error=st.sampled_from(REFUSALS),
+          forever=st.booleans(), killed=st.booleans())  # fmt: skip
+    def is_refused(
+        self, born: Birth, texts: list[str], call: int, error: int, forever: bool, killed: bool
+    ) -> None:
+        old = self.wanted.get(born.id, [])
+        self.disk.calls = 0
+        self.disk.fail_at, self.disk.error, self.disk.forever = call, error, forever
+        try:
+            self.append(born, texts, len(old))
+            self.wanted[born.id] = old + texts
+        except StoreUnavailable:
+            if killed:
+                self.killed_while_refused(born, old, texts)
+        finally:
+            self.disk.heal()
+
+    def killed_while_refused(self, born: Birth, old: list[str], texts: list[str]) -> None:
+        """Nothing was acknowledged: then the new entries may be there, or a part of them."""
+        self.disk.crash()
+        self.open()
+        self.part.clear()
+        for one in BIRTHS:
+            self.store.end_part(one.id)
+        self.store.lock(born.id)
+        try:
+            found = [_text(e) for e in self.store.read(born.id).entries]
+        except SessionNotFound:
+            assert born.id not in self.wanted
+            return
+        assert found[: len(old)] == old
+        assert found == (old + texts)[: len(found)]
+        self.wanted[born.id] = found
+
+    @precondition(lambda self: bool(self.wanted))
+    @rule(born=WHICH)
+    def another_program_has_it(self, born: Birth) -> None:
+        if born.id in self.wanted:
+            self.store.unlock(born.id)
+            with FileStore(self.root) as other:
+                assert len(other.read(born.id).entries) == len(self.wanted[born.id])
+                other.lock(born.id)
+
+    def teardown(self) -> None:
+        self.store.close()
+        assert self.disk.opened == set()
+        for path in self.root.rglob("*.tmp"):
+            raise AssertionError(f"left behind: {path}")
+        shutil.rmtree(self.root)
+
+    @initialize()
+    def begins(self) -> None:
+        assert self.store.headers() == []
+
+
+class WholeFileMachine(FileMachine):
+    whole = True
+
+
+def _case(machine: type[RuleBasedStateMachine]) -> type:
+    case = machine.TestCase
+    case.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+    return case
+
+
+TestMemoryMachine = _case(StoreMachine)
+TestFileMachine = _case(FileMachine)
+TestWholeFileMachine = _case(WholeFileMachine)
