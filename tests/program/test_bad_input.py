@@ -16,6 +16,7 @@ import pytest
 
 from support.servers import Loopback, Reply, json_reply
 from support.terminal import CHAT
+from support.tiny_gguf import wave
 from support.world import World
 
 CI = os.environ.get("CI") == "true"
@@ -278,7 +279,7 @@ def test_a_session_two_programs_want(world, endless_server):
     with world.open("-n", "shared", "--plain") as first:
         first.wait_for("/help")
         first.say("count the waves")
-        first.wait_for("wave3")
+        first.wait_for(wave(3))
         run = world.chat("--resume", "shared", "me too")
         assert run.code == 1
         assert "another" in run.err or "open" in run.err or "use" in run.err

@@ -10,10 +10,12 @@ import pytest
 
 from support import servers
 from support.terminal import CHAT, Terminal
+from support.tiny_gguf import wave
 from support.world import World, said
 
 pytestmark = pytest.mark.server
 
+BEGINNING = f"Waves: {wave(0)} {wave(1)}"
 THIRTY = "\n".join(f"line {n} of thirty, pasted" for n in range(1, 31))
 
 
@@ -41,7 +43,7 @@ class Served:
             self.slow = "tokens=400 rate=80"
             return "w7 "
         self._llama("endless_server")
-        return "wave7 "
+        return wave(7)
 
     def _llama(self, fixture: str) -> None:
         address = self._request.getfixturevalue(fixture).address
@@ -308,9 +310,9 @@ def test_the_view_stays_where_the_reader_put_it(world, lab):
     lab.long()
     with world.enter(rows=20) as person:
         person.say("count the waves")
-        person.wait_for("wave40 ")
+        person.wait_for(wave(40))
         person.press("page-up", "page-up", "page-up")
-        person.wait_for("wave0 ")
+        person.wait_for(wave(0))
         # The lines between header and input; the line that says how much is new may change.
         before = person.lines()[2:12]
         person.wait_until(lambda: len(world.parts()) > 0, what="a part")
@@ -318,7 +320,7 @@ def test_the_view_stays_where_the_reader_put_it(world, lab):
         person.wait_until(lambda: _grown(world, size), what="more of the answer")
         assert person.lines()[2:12] == before
         person.press("ctrl-end")
-        person.wait_gone("wave0 ")
+        person.wait_gone(wave(0))
         person.press("escape")
         person.wait_traced("rested", 1)
         person.press("ctrl-d")
@@ -421,7 +423,7 @@ def test_a_signal_gives_the_screen_back_and_saves_the_answer(world, lab, number)
         assert person.restored() == []
     role, text, status = world.talk()[-1]
     assert (role, status) == ("assistant", "interrupted")
-    assert text.startswith("wave0 wave1")
+    assert text.startswith(BEGINNING)
     assert not world.parts()
 
 
@@ -445,7 +447,7 @@ def test_a_terminal_that_goes_away(world, lab):
         person.exit_code(5)
     role, text, status = world.talk()[-1]
     assert (role, status) == ("assistant", "interrupted")
-    assert text.startswith("wave0 wave1")
+    assert text.startswith(BEGINNING)
 
 
 def test_a_kill_in_the_middle_of_an_answer(world, lab):
@@ -453,9 +455,9 @@ def test_a_kill_in_the_middle_of_an_answer(world, lab):
     word = lab.long()
     with world.enter() as person:
         person.say("count the waves")
-        person.wait_for("wave20 ")
+        person.wait_for(wave(20))
         # At most a second of what was shown may be missing from the part.
-        person.wait_until(lambda: "wave20" in _part(world), 2, "the part having what was shown")
+        person.wait_until(lambda: wave(20) in _part(world), 2, "the part having what was shown")
         person.signal(signal.SIGKILL)
         assert person.exit_code() == -signal.SIGKILL
         saved = [event for event in person.trace() if event["what"] == "saved"]
@@ -475,7 +477,7 @@ def test_a_kill_in_the_middle_of_an_answer(world, lab):
     assert talk[0] == ("user", "count the waves", "complete")
     role, text, status = talk[1]
     assert (role, status) == ("assistant", "interrupted")
-    assert text.split()[:21] == [f"wave{n}" for n in range(21)]
+    assert text.split()[1:22] == [wave(n) for n in range(21)]
     assert talk[2] == ("user", "go on", "complete")
     assert not world.parts()
 

@@ -49,10 +49,9 @@ def fresh(monkeypatch):
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
 
 
-async def heard(host, port):
-    there = HttpProvider(
-        Endpoint(name="lab", base_url=f"https://{host}:{port}", key=lambda: "k"), OpenAI()
-    )
+async def heard(host, port, **more):
+    url = f"https://{host}:{port}"
+    there = HttpProvider(Endpoint(name="lab", base_url=url, key=lambda: "k", **more), OpenAI())
     draft = Draft()
     try:
         async for delta in there.stream(ASKED):

@@ -11,9 +11,10 @@ from __future__ import annotations
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import gguf
-import numpy as np
+if TYPE_CHECKING:  # imported where a model is written: what only reads `answer` needs neither
+    import gguf
 
 START, STOP, TURN = "<|end|>", "<|stop|>", "<|turn|>"
 TEMPLATE = (
@@ -35,11 +36,14 @@ def byte_letters() -> dict[int, str]:
     return {byte: chr(byte) for byte in plain} | {b: chr(256 + i) for i, b in enumerate(others)}
 
 
+def wave(n: int) -> str:
+    """The word of the endless model at place ``n``: letters only, so that it is one token."""
+    return f"wave{chr(97 + n // 26)}{chr(97 + n % 26)}"
+
+
 def chain(endless: int) -> list[str]:
-    """The tokens of the answer, no two alike; ``endless`` > 0 is a wheel of that many words."""
-    if endless:
-        return [f"wave{n} " + "\n\n" * (n % 12 == 11) for n in range(endless)]
-    return SCRIPT
+    """The tokens of the answer, no two alike; ``endless`` > 0 is a wheel of that many waves."""
+    return ["Waves:", *(f" {wave(n)}" for n in range(endless))] if endless else SCRIPT
 
 
 def answer(endless: int = 0) -> str:
@@ -47,14 +51,27 @@ def answer(endless: int = 0) -> str:
     return "".join(chain(endless))
 
 
+def merges_of(words: list[str]) -> list[str]:
+    """The merges that make words with a blank before them one token, first letters first."""
+    found: dict[str, None] = {"z z": None}  # llama.cpp wants the list to be there
+    for word in words:
+        if word[0] == byte_letters()[32] and word[1:].isalpha():
+            found |= {f"{word[:at]} {word[at]}": None for at in range(1, len(word))}
+    return list(found)
+
+
 def write(path: Path, *, layers: int = 1, width: int = 128, endless: int = 0) -> Path:
     """Write the model. ``layers`` and ``width`` make it slower and change nothing else."""
+    import gguf
+
     letters = byte_letters()
     said = ["".join(letters[b] for b in word.encode()) for word in chain(endless)]
-    # One merge, because llama.cpp wants the list to be there: text comes in as bytes otherwise.
-    tokens = [*(letters[b] for b in range(256)), "zz", *said, START, STOP, TURN]
+    merges = merges_of(said)
+    parts = [merge.replace(" ", "") for merge in merges]
+    known = dict.fromkeys([*(letters[b] for b in range(256)), *parts, *said])
+    tokens = [*known, START, STOP, TURN]
     out = gguf.GGUFWriter(str(path), "llama")
-    _describe(out, tokens, layers, width)
+    _describe(out, tokens, merges, layers, width)
     _weigh(out, tokens, said, layers, width, loops=bool(endless))
     out.write_header_to_file()
     out.write_kv_data_to_file()
@@ -63,7 +80,11 @@ def write(path: Path, *, layers: int = 1, width: int = 128, endless: int = 0) ->
     return path
 
 
-def _describe(out: gguf.GGUFWriter, tokens: list[str], layers: int, width: int) -> None:
+def _describe(
+    out: gguf.GGUFWriter, tokens: list[str], merges: list[str], layers: int, width: int
+) -> None:
+    import gguf
+
     out.add_name("harbour lamp")
     out.add_context_length(8192)
     out.add_embedding_length(width)
@@ -80,7 +101,7 @@ def _describe(out: gguf.GGUFWriter, tokens: list[str], layers: int, width: int) 
     out.add_token_list(tokens)
     kinds = [gguf.TokenType.NORMAL] * (len(tokens) - 3) + [gguf.TokenType.CONTROL] * 3
     out.add_token_types(kinds)
-    out.add_token_merges(["z z"])
+    out.add_token_merges(merges)
     out.add_bos_token_id(len(tokens) - 3)
     out.add_eos_token_id(len(tokens) - 2)
     out.add_add_bos_token(False)
@@ -96,6 +117,8 @@ def _weigh(
     *,
     loops: bool,
 ) -> None:
+    import numpy as np
+
     rng = np.random.default_rng(20261120)
     places = rng.standard_normal((len(tokens), width)).astype(np.float32)
     places /= np.linalg.norm(places, axis=1, keepdims=True)
@@ -103,7 +126,7 @@ def _weigh(
     where = {token: at for at, token in enumerate(tokens)}
     line_end = where[byte_letters()[ord("\n")]]
     path = [line_end, *(where[word] for word in said)]
-    path.append(path[1] if loops else len(tokens) - 2)
+    path.append(path[2] if loops else len(tokens) - 2)
     for now, then in pairwise(path):
         follows[then] += GAIN * places[now]
     out.add_tensor("token_embd.weight", places)

@@ -110,7 +110,6 @@ async def _choose(bench: Bench, provider_name: str, model_name: str, hear: Ear) 
         return
     if (problem := await bench.problem(provider_name)) is not None:
         raise problem
-    begun(bench, hear)
     talk.choose(provider_name, model_name, hear)
     say(hear, f"{'/'.join(before)} → {provider_name}/{model_name}, from the next message on")
     await talk.learn_profile()
@@ -140,13 +139,6 @@ async def _problem(bench: Bench, name: str) -> ChinwagError | None:
     except ChinwagError as error:
         return error
     return await bench.problem(name)
-
-
-def begun(bench: Bench, hear: Ear) -> None:
-    """A choice made before anything was said must not cost the session its first prompt."""
-    talk = bench.conversation
-    if not len(talk.session) and talk.defaults.system:
-        talk.set_system(talk.defaults.system, hear)
 
 
 async def system(bench: Bench, words: list[str], hear: Ear) -> None:
@@ -205,7 +197,6 @@ async def set_option(bench: Bench, words: list[str], hear: Ear) -> None:
         return
     name, value = read_option(words[0], " ".join(words[1:]))
     before = _shown(bench, name)
-    begun(bench, hear)
     talk = bench.conversation
     # What is said now wins over what the command line said for this start.
     talk.overrides = {k: v for k, v in talk.overrides.items() if k != name}

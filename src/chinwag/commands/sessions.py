@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from chinwag.commands import export
 from chinwag.commands.bench import Bench
-from chinwag.commands.models import begun, warn_if_mute
+from chinwag.commands.models import warn_if_mute
 from chinwag.commands.table import Command, Group, Kind, about_session
 from chinwag.commands.words import flagged, plural, say, warn
 from chinwag.errors import CommandError, SessionUnreadable, UsageWrong
@@ -65,7 +65,6 @@ async def save(bench: Bench, words: list[str], hear: Ear) -> None:
         return
     talk = bench.conversation
     if rest:
-        begun(bench, hear)
         talk.rename(_name(rest), hear)
     elif not talk.session.title:
         say(hear, "there is nothing to save yet: every message is saved as you send it")
@@ -145,7 +144,6 @@ async def _load_document(bench: Bench, path: str, hear: Ear) -> None:
 async def rename(bench: Bench, words: list[str], hear: Ear) -> None:
     if not words or not (name := _name(words)):
         raise UsageWrong("/rename needs a name", usage="/rename NAME")
-    begun(bench, hear)
     bench.conversation.rename(name, hear)
     kept = "" if bench.private else f"; come back with {comeback(bench.conversation.session)}"
     say(hear, f"this session is called {name} now{kept}")

@@ -176,7 +176,12 @@ class Conversation:
     # -- the one door -------------------------------------------------------------------------
 
     def settle(self, entry: AnyEntry, hear: Ear) -> int:
-        """Make ``entry`` part of the session. Returns its position."""
+        """Make ``entry`` part of the session. Returns its position.
+
+        A session's first entry is its system prompt, unless there is to be none.
+        """
+        if not len(self.session) and self.defaults.system and not isinstance(entry, SystemSet):
+            self.settle(SystemSet(text=self.defaults.system), hear)
         stamped = self._stamped(entry)
         self.session = fold(self.session, stamped)
         n = len(self.session)
@@ -215,19 +220,13 @@ class Conversation:
 
     async def say(self, text: str, hear: Ear, parts: Iterable[AnyPart] = ()) -> None:
         """The person says something; it is made safe, then answered."""
-        self._prepare(hear)
+        if not self.session.provider:
+            provider, model = self.choice
+            self.settle(ModelChosen(provider=provider, model=model), hear)
         said = ((Text(text),) if text else ()) + tuple(parts)
         n = self.settle(UserSaid(parts=said), hear)
         await self._made_safe(n, hear)
         await self.answer(hear)
-
-    def _prepare(self, hear: Ear) -> None:
-        """A session's first lines: its prompt, and who answers."""
-        if not len(self.session) and self.defaults.system:
-            self.settle(SystemSet(text=self.defaults.system), hear)
-        if not self.session.provider:
-            provider, model = self.choice
-            self.settle(ModelChosen(provider=provider, model=model), hear)
 
     async def _made_safe(self, n: int, hear: Ear) -> None:
         """Wait until entry ``n`` is on stable storage, or it is known that it cannot be now."""

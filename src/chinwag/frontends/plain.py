@@ -139,7 +139,7 @@ class PlainEar:
                 for h in event.headers
             ]
             if isinstance(event, Listed)
-            else [(c.line, c.detail or c.label, "") for c in event.choices]
+            else [(c.line, c.detail or c.label, "") for c in event.choices if c.line]
         )
         for name, detail, damaged in rows[:200]:
             self.tell(f"  {safe_line(name)}  {safe_line(damaged or detail)}")

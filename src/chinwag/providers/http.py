@@ -211,6 +211,10 @@ class HttpProvider:
         if client is not None:
             await client.aclose()
 
+    async def check(self) -> None:
+        """Raises KeyMissing or ConfigError where no request could be made; asks no server."""
+        await self._headers()
+
     async def warm(self) -> None:
         """Makes the client ready, so that the first request need not wait for that."""
         await self._ready()
