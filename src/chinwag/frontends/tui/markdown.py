@@ -31,12 +31,13 @@ WINDOW = 4000
 _CJK = "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
 _SEAM = re.compile(rf"(?<=[\x20-\x7e\n])(?=[\x20-\x7e\n])|(?<=\n)|(?<=[{_CJK}])(?=[{_CJK}])")
 _LOOK_BACK = 400
+TAB = "    "  # not to the next stop: where that is would depend on how the text was cut
 
 
 def drawable(text: str) -> str:
     """Safe text with cells as prompt_toolkit counts them."""
-    text = safe(text)
-    if text.isascii() and "\t" not in text:
+    text = safe(text).replace("\t", TAB)
+    if text.isascii():
         return text
     return "\n".join(for_screen(line) for line in text.split("\n"))
 
@@ -182,13 +183,12 @@ class Document:
     # -- paragraphs cut inside ----------------------------------------------------------------
 
     def _add_words(self, source: str) -> None:
-        lines = self._renderer.wrapped(self._words(source), self._columns)
+        lines, rest = self._renderer.wrapped(self._words(source), self._columns)
         self.rendered += len(source)
         if self._carry is None:
             self._space()
-        for line in lines[:-1]:
-            self._done.extend(self._renderer.draw(line, self._columns))
-        self._carry = lines[-1]
+        self._done.extend(lines[:-1])
+        self._carry = rest
 
     def _words(self, source: str) -> Text:
         words = self._renderer.words(source.strip())
@@ -214,9 +214,7 @@ class Document:
     def _end_paragraph(self, source: str) -> str:
         """Finish a paragraph that was cut inside; what follows it comes back."""
         words, rest = _paragraph_end(source)
-        text = self._words(words)
-        for line in self._renderer.wrapped(text, self._columns):
-            self._done.extend(self._renderer.draw(line, self._columns))
+        self._done.extend(self._renderer.text(self._words(words), self._columns))
         self._carry = None
         return rest
 
@@ -242,12 +240,7 @@ class Document:
     def _open_words(self, source: str) -> list[Line]:
         words, rest = _paragraph_end(source)
         self.rendered += len(source)
-        text = self._words(words)
-        lines = [
-            out
-            for line in self._renderer.wrapped(text, self._columns)
-            for out in self._renderer.draw(line, self._columns)
-        ]
+        lines = self._renderer.text(self._words(words), self._columns)
         if rest.strip():
             more, _ = self._renderer.blocks(rest, self._columns, self._number)
             lines += [[], *more]

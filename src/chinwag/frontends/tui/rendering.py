@@ -72,9 +72,20 @@ class Renderer:
                 text.append_text(self.inline(token))
         return text[len(blocks.GUARD) :]
 
-    def wrapped(self, text: Text, columns: int) -> list[Text]:
-        """A text in lines."""
-        return list(text.wrap(self._console, max(columns, 1), tab_size=4))
+    def wrapped(self, text: Text, columns: int) -> tuple[list[Line], Text]:
+        """A text in lines, and the last of them as text, to go on from."""
+        places = _places(text.plain, max(columns, 1))
+        return self._cut(text, places), text[places[-1][0] :]
+
+    def text(self, text: Text, columns: int) -> list[Line]:
+        """The lines of a text: rich's segments, wrapped by our own widths."""
+        return self._cut(text, _places(text.plain, max(columns, 1)))
+
+    def _cut(self, text: Text, places: list[tuple[int, int]]) -> list[Line]:
+        fragments = _fragments(list(text.render(self._console)))
+        if len(places) == 1 and places[0] == (0, len(text.plain)):
+            return [_trimmed(fragments)]
+        return [_trimmed(line) for line in _sliced(fragments, places)]
 
     def draw(self, renderable: RenderableType, columns: int) -> list[Line]:
         """The lines of anything rich can render."""
@@ -155,8 +166,9 @@ class _Walk:
             case "bullet_list_open" | "ordered_list_open":
                 return self._list(group, columns)
             case "blockquote_open":
-                inner = self.lines(group[1:-1], max(columns - 2, 1))
-                return [[("class:md.quote", "> "), *line] for line in inner]
+                mark = "> " if columns >= _NARROWEST else ""
+                inner = self.lines(group[1:-1], columns - len(mark))
+                return [[("class:md.quote", mark), *line] for line in inner] if mark else inner
             case "fence" | "code_block":
                 return self._code(first, columns)
             case "table_open":
@@ -171,7 +183,7 @@ class _Walk:
         inline = next((token for token in group if token.type == "inline"), None)
         if inline is None:
             return []
-        return self._r.draw(self._r.inline(inline, style), columns)
+        return self._r.text(self._r.inline(inline, style), columns)
 
     def _list(self, group: list[Token], columns: int) -> list[Line]:
         first = group[0]
@@ -226,8 +238,56 @@ class _Walk:
                 out.append([])
             for head, cell in zip(heads, row, strict=False):
                 text = self._r.inline(head, "md.th").append(": ")
-                out.extend(self._r.draw(text.append_text(self._r.inline(cell)), columns))
+                out.extend(self._r.text(text.append_text(self._r.inline(cell)), columns))
         return out
+
+
+def _places(plain: str, columns: int) -> list[tuple[int, int]]:
+    """Where each line of the wrapped text begins and ends in it."""
+    out: list[tuple[int, int]] = []
+    at = 0
+    for whole in plain.split("\n"):
+        end = at + len(whole)
+        if len(whole) <= columns and whole.isascii():
+            out.append((at, end))
+        else:
+            out.extend(_broken(plain, at, end, wrap(whole, columns)))
+        at = end + 1
+    return out
+
+
+def _broken(plain: str, at: int, end: int, lines: list[str]) -> Iterator[tuple[int, int]]:
+    for line in lines:
+        while at < end and not plain.startswith(line, at):
+            at += 1  # the blanks at which it was broken are in no line
+        yield at, min(at + len(line), end)
+        at += len(line)
+
+
+def _sliced(fragments: Line, places: list[tuple[int, int]]) -> Iterator[Line]:
+    """The fragments of each place; places do not overlap and are in order."""
+    pieces = iter(fragments)
+    style, text, begins = "", "", 0
+    for start, end in places:
+        line: Line = []
+        while begins < end:
+            if begins + len(text) <= start:
+                begins += len(text)
+                found = next(pieces, None)
+                if found is None:
+                    break
+                style, text = found
+                continue
+            cut = text[max(0, start - begins) : end - begins]
+            if cut:
+                line.append((style, cut))
+            if begins + len(text) >= end:
+                break
+            begins += len(text)
+            style, text = next(pieces, ("", ""))
+            if not text:
+                break
+        yield line
 
 
 def _heading(tag: str) -> str:
