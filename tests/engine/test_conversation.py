@@ -107,6 +107,25 @@ async def test_an_interruption_before_the_first_word_is_settled_too():
     assert talk.session.last_answer.status is Status.INTERRUPTED
 
 
+async def test_a_stop_while_the_question_is_being_saved_sends_nothing():
+    keeper, player = ListKeeper(), Player()
+    saving = asyncio.Event()
+
+    async def slow(session_id, through, timeout):
+        await saving.wait()
+        return True
+
+    keeper.safe = slow
+    talk = conversation(player, keeper=keeper)
+    turn = asyncio.create_task(talk.say("hi", [].append))
+    await asyncio.sleep(0.01)
+    assert talk.interrupt()
+    saving.set()
+    await asyncio.wait_for(turn, 1)
+    assert not player.requests
+    assert talk.session.last_answer.status is Status.INTERRUPTED
+
+
 async def test_interrupting_nothing_says_so():
     assert not conversation().interrupt()
 

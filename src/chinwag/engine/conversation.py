@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from chinwag.engine import request as requests
 from chinwag.engine.options import merged
 from chinwag.engine.promises import Directory, Keeper, Meter, Retrying
 from chinwag.engine.turn import Outcome, answer, listen
-from chinwag.errors import ChinwagError, ProviderError, SessionNotFound, UsageError
+from chinwag.errors import ChinwagError, SessionNotFound, UsageError
 from chinwag.providers.base import Options, Profile, Provider, Request
 from chinwag.stores.base import PartHead, Stored
 from chinwag.talk.delta import AnyDelta
@@ -54,6 +55,7 @@ from chinwag.talk.session import Header, Session, begin, fold, fold_all
 
 DEFAULT_WINDOW = 32_768
 MESSAGE_OVERHEAD = 4  # tokens a chat template spends on one message: role and marks
+PROFILE_PATIENCE = 1.0  # seconds a first request waits to learn what its model can do
 SAVE_PATIENCE = 5.0  # seconds a request waits for the disk before it goes out all the same
 
 CONTINUE = "Continue exactly where you stopped, without repeating anything."
@@ -101,6 +103,7 @@ class Conversation:
         self._on_disk = 0  # entries handed to the keeper; 0 = the session is not born there
         self._stop: asyncio.Event | None = None
         self._profiles: dict[tuple[str, str], Profile] = {}
+        self._asking: dict[tuple[str, str], asyncio.Future[Profile]] = {}
 
     # -- questions ----------------------------------------------------------------------------
 
@@ -224,9 +227,10 @@ class Conversation:
             provider, model = self.choice
             self.settle(ModelChosen(provider=provider, model=model), hear)
         said = ((Text(text),) if text else ()) + tuple(parts)
-        n = self.settle(UserSaid(parts=said), hear)
-        await self._made_safe(n, hear)
-        await self.answer(hear)
+        with self._stoppable() as stop:
+            n = self.settle(UserSaid(parts=said), hear)
+            await self._made_safe(n, hear)
+            await self._turn(*self.choice, hear, stop)
 
     async def _made_safe(self, n: int, hear: Ear) -> None:
         """Wait until entry ``n`` is on stable storage, or it is known that it cannot be now."""
@@ -238,10 +242,15 @@ class Conversation:
 
         ``choice`` names another (provider, model) for this once.
         """
-        provider_name, model = choice or self.choice
+        with self._stoppable() as stop:
+            return await self._turn(*(choice or self.choice), hear, stop)
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[asyncio.Event]:
+        """While inside, `interrupt` sets the flag: from the first instant, not from the first word."""
         self._stop = asyncio.Event()
         try:
-            return await self._turn(provider_name, model, hear, self._stop)
+            yield self._stop
         finally:
             self._stop = None
 
@@ -294,15 +303,24 @@ class Conversation:
         return used, exact and model == self.choice[1]
 
     async def _profile(self, provider: Provider, model: str, stop: asyncio.Event) -> Profile:
-        """What is known of the model; asked once, never a reason to fail."""
+        """What is known of the model; asked once, waited for a moment, never a reason to fail."""
         key = (provider.name, model)
-        if key not in self._profiles:
-            asking = asyncio.ensure_future(provider.profile(model))
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = asyncio.ensure_future(provider.profile(model))
+            asking.add_done_callback(_looked_at)
+        if not asking.done():
             stopping = asyncio.ensure_future(stop.wait())
-            await asyncio.wait({asking, stopping}, timeout=2.0, return_when=asyncio.FIRST_COMPLETED)
+            both = {asking, stopping}
+            await asyncio.wait(both, timeout=PROFILE_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
-            self._profiles[key] = _known(asking)
-        return self._profiles[key]
+        if asking.done():
+            known = _known(asking)
+            if known is None:
+                del self._asking[key]  # asked again in the next turn
+            else:
+                self._profiles[key] = known
+        return self._profiles.get(key, Profile())
 
     async def learn_profile(self) -> None:
         """Ask what is known of the model that answers next, so that the window is true early."""
@@ -526,13 +544,16 @@ def _reported(entry: AssistantSaid, provider: str, model: str) -> bool:
     return same and bool(entry.usage.input) and entry.status is Status.COMPLETE
 
 
-def _known(asking: asyncio.Future[Profile]) -> Profile:
-    """What was found out in time; a server that does not say is no reason to fail."""
-    if not asking.done():
-        asking.cancel()
-        return Profile()
-    if asking.cancelled() or isinstance(asking.exception(), ProviderError):
-        return Profile()
+def _looked_at(asking: asyncio.Future[Profile]) -> None:
+    """Nobody may be waiting any more when it fails: that is no event for a log."""
+    if not asking.cancelled():
+        asking.exception()
+
+
+def _known(asking: asyncio.Future[Profile]) -> Profile | None:
+    """What was found out; None where the server could not say now."""
+    if asking.cancelled() or isinstance(asking.exception(), ChinwagError):
+        return None
     return asking.result()
 
 

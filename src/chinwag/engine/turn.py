@@ -43,6 +43,8 @@ async def listen(
 ) -> Outcome:
     """Hear the stream out, or until ``stop`` is set. Raises nothing of the world's."""
     heard = _Heard(hear, clock)
+    if stop.is_set():  # stopped before anything left: nothing leaves
+        return heard.outcome(None, stopped=True)
     pump = asyncio.create_task(_pump(stream, heard))
     stopper = asyncio.create_task(stop.wait())
     try:

@@ -21,7 +21,7 @@ WHOLE_CAP: Final = 64 * 1024 * 1024
 SILENT_CAP: Final = 1000
 """The most events in a row which carry no content."""
 _PAGE_CAP: Final = 64 * 1024
-_CONTENT: Final = (TextDelta, ThinkingDelta, CallDelta)
+_CONTENT: Final = frozenset((TextDelta, ThinkingDelta, CallDelta))
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -150,10 +150,11 @@ class Reading:
         return said
 
     def _count(self, said: list[AnyDelta], events: int) -> None:
-        if any(isinstance(delta, _CONTENT) for delta in said):
-            self._silent = 0
-            self.spoke = True
-            return
+        for delta in said:  # the first one, nearly always
+            if type(delta) in _CONTENT:
+                self._silent = 0
+                self.spoke = True
+                return
         self._silent += events
         if self._silent > SILENT_CAP:
             self.failure = contentless(self._where, SILENT_CAP)

@@ -75,7 +75,8 @@ class _Open:
     """What we know of one session's file, so that an append need not read it.
 
     Everything before ``closing_at`` is acknowledged. ``seen`` is the file as we left it.
-    ``suspect``: what lies from ``closing_at`` on is not what we left. ``body`` is set when the
+    ``suspect``: what lies from ``closing_at`` on is not what we left; ``unborn``: and the session
+    was never acknowledged at all. ``body`` is set when the
     document has to be written anew with those lines; ``keep`` names the copy made before that.
     """
 
@@ -88,6 +89,7 @@ class _Open:
     seen: Identity
     fd: int = -1
     suspect: bool = False
+    unborn: bool = False
     body: bytes | None = None
     keep: str = ""
 
@@ -268,7 +270,7 @@ class FileStore(SessionStore):
             raise
         state.count, state.crc, state.closing = count, crc, closing
         state.closing_at += len(added)
-        state.suspect = False
+        state.suspect = state.unborn = False
 
     def _take(self, state: _Open, fd: int, seen: Identity, closing_at: int) -> None:
         """The file is another one now."""
@@ -335,7 +337,7 @@ class FileStore(SessionStore):
         except OSError:
             state.count, state.crc, state.closing_at = 0, 0, len(state.header)
             state.closing = doc.closing_line(Headline(), 0, 0)
-            state.suspect = True
+            state.suspect = state.unborn = True
             self._open[state.birth.id] = state
 
     def _written(self, path: Path, data: bytes) -> tuple[Path, int]:
@@ -403,7 +405,7 @@ class FileStore(SessionStore):
 
     def _believed(self, session_id: str, state: _Open) -> Document:
         """What was acknowledged of a file whose tail is not what we left."""
-        if state.count == 0:
+        if state.unborn:
             raise self._not_found(session_id)
         before = self._acknowledged(self._path(session_id), state)
         return doc.parse(before + state.closing, session_id)
@@ -474,6 +476,9 @@ class FileStore(SessionStore):
     def header(self, session_id: str) -> Header:
         path = self._path(session_id)
         with self._our_words(path):
+            state = self._open.get(session_id)
+            if state is not None and state.suspect:
+                return doc.header_of(self._fresh(session_id, patient=False), state.seen.size)
             fd = self._open_session(session_id)
             try:
                 of = self._disk.fstat(fd)

@@ -414,9 +414,10 @@ class Saver:
             line.saved, line.reason = through, ""
             told = [w for w in line.waiters if w.through <= through or not line.waiting]
             line.waiters = [w for w in line.waiters if w not in told]
+        # The report first: whoever waits finds it in the loop's queue before they go on.
+        self._tell(SavedReport(session_id, through))
         for waiter in told:
             waiter.tell(safe=waiter.through <= through)
-        self._tell(SavedReport(session_id, through))
 
     def _fail(self, session_id: str, line: _Line, reason: str, hint: str) -> None:
         with self._turn:
@@ -427,10 +428,10 @@ class Saver:
             for batch in line.waiting:
                 batch.tried = True
             told, line.waiters = line.waiters, []
-        for waiter in told:
-            waiter.tell(safe=False)
         if news:
             self._tell(FailedReport(session_id, reason, hint, waiting))
+        for waiter in told:
+            waiter.tell(safe=False)
 
     def _refuse(self, session_id: str, line: _Line) -> None:
         with self._turn:
@@ -438,9 +439,9 @@ class Saver:
             line.waiting.clear()
             line.reason, line.refused = "", True
             told, line.waiters = line.waiters, []
+        self._tell(ConflictReport(session_id, entries, line.lost))
         for waiter in told:
             waiter.tell(safe=False)
-        self._tell(ConflictReport(session_id, entries, line.lost))
 
     def _tell(self, report: Report) -> None:
         try:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 LONG = 1000
-"""A list or paragraph of more characters is cut inside."""
+"""A paragraph of more characters is cut inside."""
+LONG_LIST = 300
+"""So is a list; it costs more a character, and an item is a good place."""
 SURE = 200
 """So many characters of an unfinished line are enough to know what it is."""
 
@@ -84,14 +86,12 @@ def _start_of(blocks: list[Token], starts: list[int]) -> int:
 
 
 def _cut_inside(block: Token, source: str, starts: list[int], shift: int) -> Cut | None:
-    if len(source) - shift <= LONG:
-        return None
-    if block.type == "paragraph_open":
+    if block.type == "paragraph_open" and len(source) - shift > LONG:
         blank = _BLANK.search(source, LONG + shift)
         return Cut(blank.end() - shift, "words") if blank else None
     if block.type in {"bullet_list_open", "ordered_list_open"}:
         items = (starts[_lines(item)[0]] for item in block.children or ())
-        at = next((at for at in items if at >= LONG), None)
+        at = next((at for at in items if at >= LONG_LIST), None)
         return Cut(at, "items") if at else None
     return None
 

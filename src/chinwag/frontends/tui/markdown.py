@@ -145,7 +145,7 @@ class Document:
             self._add_words(done)
         else:
             self._close(done)
-            self._joined = found.kind == "items"
+            self._joined = found.kind == "items" and not done.endswith("\n\n")
         return True
 
     # -- code ---------------------------------------------------------------------------------

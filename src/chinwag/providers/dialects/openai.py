@@ -129,20 +129,25 @@ class OpenAIDecoder:
         self._done = False
 
     def feed(self, event: SseEvent) -> list[AnyDelta]:
-        data = event.data
-        if data.startswith(b"[DONE]"):
+        if self._done:
+            return []
+        try:
+            chunk = _CHUNKS.decode(event.data)  # the common case first, and without a call
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._uncommon(event)
+        return self._chunk(chunk, event)
+
+    def _uncommon(self, event: SseEvent) -> list[AnyDelta]:
+        if event.data.startswith(b"[DONE]"):
             self.finished = True
             return self.end()
-        if not data or data.isspace() or self._done:
+        if not event.data.strip():
             return []
-        chunk = read(_CHUNKS, _Chunk, data, self._where.endpoint)
-        if chunk.error:
-            raise from_object({"error": chunk.error}, self._where)
-        if event.event == "error":
-            raise from_object(msgspec.json.decode(data), self._where)
-        return self._chunk(chunk)
+        return self._chunk(read(_CHUNKS, _Chunk, event.data, self._where.endpoint), event)
 
-    def _chunk(self, chunk: _Chunk) -> list[AnyDelta]:
+    def _chunk(self, chunk: _Chunk, event: SseEvent) -> list[AnyDelta]:
+        if chunk.error or event.event == "error":
+            raise from_object(chunk.error or msgspec.json.decode(event.data), self._where)
         said: list[AnyDelta] = [] if self._greeted else self._greet(chunk)
         for choice in chunk.choices or ():
             if choice.index:

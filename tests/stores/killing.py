@@ -1,0 +1,156 @@
+"""Writers killed at random instants, and a look at what they leave. Run as a program:
+
+    python killing.py ROOT KILLS SEED
+
+One process forks a writer, kills it with SIGKILL after a random time, and then opens the session
+as the next program would. A writer tells through a pipe what the store acknowledged, when it did.
+Half of the writers go on with a session that another one began. Prints one line of JSON with what
+was counted; any promise that was broken ends it with a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from chinwag.stores.base import PartHead
+from chinwag.stores.files import FileStore
+from chinwag.talk.delta import TextDelta
+from chinwag.talk.entry import AnyEntry, AssistantSaid, UserSaid, new_id
+from chinwag.talk.message import Text
+from chinwag.talk.session import Birth, Headline, new_session_id
+
+LONGEST = 0.03  # seconds a writer lives at most
+
+
+class Writer:
+    """The child: appends, streams, settles, over and over, until it is killed."""
+
+    def __init__(self, root: Path, born: Birth, chance: random.Random, pipe: int) -> None:
+        self.store = FileStore(root, whole=chance.random() < 0.2)
+        self.born, self.chance, self.pipe = born, chance, pipe
+        self.count = 0
+
+    def live(self) -> None:
+        self.store.lock(self.born.id)
+        if (self.store.folder / f"{self.born.id}.json").exists():
+            stored = self.store.read(self.born.id)
+            self.count = len(stored.entries)
+            if stored.rescued:
+                self.append(stored.rescued)
+            self.store.end_part(self.born.id)
+        while True:
+            self.append(*(self.said() for _ in range(self.chance.randint(1, 3))))
+            self.answer()
+
+    def said(self) -> UserSaid:
+        return UserSaid(id=new_id(), parts=(Text("word " * self.chance.randint(1, 900)),))
+
+    def append(self, *entries: AnyEntry) -> None:
+        line = Headline(title="t" * self.chance.randint(0, 200))
+        before = self.count
+        self.count = self.store.append(self.born, entries, at=before, headline=line)
+        for n, entry in enumerate(entries, before + 1):
+            self.tell(f"saved {n} {entry.id}")
+
+    def answer(self) -> None:
+        name, text = new_id(), ""
+        self.store.begin_part(self.born.id, PartHead(self.count + 1, name, "t"))
+        for n in range(self.chance.randint(0, 6)):
+            piece = f"{n} bits of it, "
+            text += piece
+            self.store.add_part(self.born.id, [TextDelta(piece)], sync=self.chance.random() < 0.2)
+            self.tell(f"heard {name} {len(text)}")
+        self.append(AssistantSaid(id=name, parts=(Text(text),) if text else ()))
+        self.store.end_part(self.born.id)
+
+    def tell(self, line: str) -> None:
+        os.write(self.pipe, line.encode() + b"\n")
+
+
+def killed(root: Path, born: Birth, chance: random.Random) -> list[str]:
+    """One writer's life; what it was told."""
+    source, sink = os.pipe()
+    seed = chance.random()
+    child = os.fork()
+    if not child:
+        os.close(source)
+        try:
+            Writer(root, born, random.Random(seed), sink).live()
+        except BaseException as error:
+            os.write(sink, f"died {error!r}\n".encode())
+        os._exit(1)
+    os.close(sink)
+    time.sleep(chance.random() ** 2 * LONGEST)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with os.fdopen(source, "rb") as pipe:
+        return pipe.read().decode().splitlines()
+
+
+def check(root: Path, born: Birth, saved: dict[int, str], heard: tuple[str, int]) -> int:
+    """Whether everything that was promised is kept; how many entries there are."""
+    path = root / "sessions" / f"{born.id}.json"
+    if not path.exists():
+        assert not saved, "an acknowledged session is gone"
+        return 0
+    with FileStore(root) as store:
+        assert store.header(born.id).damaged == ""
+        store.lock(born.id)
+        stored = store.read(born.id)
+        ids = [entry.id for entry in stored.entries]
+        for n, name in saved.items():
+            assert ids[n - 1] == name, f"acknowledged entry {n} is not there"
+        assert len(set(ids)) == len(ids), "an entry is there twice"
+        plain = json.loads(path.read_bytes())
+        assert [m["n"] for m in plain["messages"]] == list(range(1, len(ids) + 1))
+        name, size = heard
+        if size and name not in ids:
+            assert stored.rescued is not None, "an answer that was coming in is gone"
+            assert stored.rescued.id == name
+            assert len(stored.rescued.text) >= size
+        elif stored.rescued:
+            assert stored.rescued.id not in ids
+    return len(ids)
+
+
+def main(root: Path, kills: int, seed: int) -> None:
+    chance = random.Random(seed)
+    born, saved, torn, entries = _born(), dict[int, str](), 0, 0
+    for _ in range(kills):
+        if chance.random() < 0.5:
+            born, saved = _born(), {}
+        heard = ("", 0)
+        for line in killed(root, born, chance):
+            what, first, *rest = line.split(" ", 2)
+            assert what != "died", line
+            if what == "saved":
+                saved[int(first)] = rest[0]
+            else:
+                heard = (first, int(rest[0]))
+        torn += not _valid(root / "sessions" / f"{born.id}.json")
+        entries += check(root, born, saved, heard)
+    print(json.dumps({"kills": kills, "entries": entries, "not valid before opening": torn}))
+
+
+def _born() -> Birth:
+    return Birth(id=new_session_id(), created="2026-11-20T09:00:00.000Z")
+
+
+def _valid(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
