@@ -23,11 +23,11 @@ if MYPY:
 _WITH_VALUE = frozenset(
     (
         "-m --model -p --provider -s --system -n --session -t --temperature --max-tokens --top-p"
-        " --stop -o --option --reasoning --store --data-dir --config --theme --budget"
+        " --stop -o --option --reasoning --store --data-dir --config --theme"
     ).split()
 )
 _ALONE = frozenset(
-    "-c --continue --private --vi --no-mouse -q --quiet -v --verbose --no-tools".split()
+    "-c --continue --private --vi --no-mouse -q --quiet -v --verbose".split()
 )
 _MAYBE = frozenset(("-r", "--resume"))
 

@@ -13,11 +13,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from contracts.store import birth, said
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from stores.disks import SHORT, TestDisk
 
 from chinwag.errors import SessionConflict, SessionNotFound, StoreUnavailable
 from chinwag.stores.base import PartHead, SessionStore
@@ -27,6 +25,8 @@ from chinwag.talk.delta import TextDelta
 from chinwag.talk.entry import AssistantSaid, UserSaid
 from chinwag.talk.message import Text
 from chinwag.talk.session import Birth, Headline
+from contracts.store import birth, said
+from stores.disks import SHORT, TestDisk
 
 BIRTHS = [birth(f"2026-11-2{n}T00:00:00.000Z") for n in range(3)]
 TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), max_size=4)

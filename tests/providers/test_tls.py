@@ -83,4 +83,4 @@ async def test_a_name_that_does_not_fit_is_refused(server, certificate, monkeypa
 
 async def test_a_server_without_tls(monkeypatch):
     with Loopback(Reply(HELLO)) as plain, pytest.raises(Unreachable):
-        await heard("localhost", plain.port)
+        await heard("localhost", plain.port, connect=0.2)

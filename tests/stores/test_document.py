@@ -6,7 +6,6 @@ import json
 import zlib
 
 import pytest
-from contracts.store import EVERY_KIND, WORDS, birth, said, some
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from chinwag.stores import document as doc
 from chinwag.stores.document import Shape
 from chinwag.talk.entry import Noted, UserSaid
 from chinwag.talk.session import Birth, Headline
+from contracts.store import EVERY_KIND, WORDS, birth, said, some
 
 BORN = birth()
 LINE = Headline("Title", True, "p", "m", 4, 40, "2026-11-20T09:00:09.000Z")

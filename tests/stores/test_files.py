@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.store import StoreContract
-from stores.disks import TestDisk
 
 from chinwag.stores.base import SessionStore
 from chinwag.stores.files import FileStore
+from contracts.store import StoreContract
+from stores.disks import TestDisk
 
 
 class TestFileStore(StoreContract):

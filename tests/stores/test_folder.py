@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from contracts.store import birth, some
-from stores.disks import TestDisk, files_under
 
 from chinwag.errors import (
     SessionConflict,
@@ -32,6 +30,8 @@ from chinwag.talk.delta import TextDelta
 from chinwag.talk.entry import AssistantSaid
 from chinwag.talk.message import Text
 from chinwag.talk.session import Birth, Headline
+from contracts.store import birth, some
+from stores.disks import TestDisk, files_under
 
 
 @pytest.fixture

@@ -3,10 +3,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from contracts.store import StoreContract
-
 from chinwag.stores.base import SessionStore
 from chinwag.stores.memory import MemoryStore
+from contracts.store import StoreContract
 
 
 class TestMemoryStore(StoreContract):

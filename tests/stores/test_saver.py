@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from contracts.store import birth, some
 
 from chinwag.errors import SessionConflict, SessionNotFound, StoreUnavailable
 from chinwag.stores.base import PartHead, SessionStore
@@ -18,6 +17,7 @@ from chinwag.talk.delta import AnyDelta, TextDelta
 from chinwag.talk.entry import AnyEntry, AssistantSaid
 from chinwag.talk.message import Text
 from chinwag.talk.session import Birth, Headline
+from contracts.store import birth, some
 
 LINE = Headline()
 

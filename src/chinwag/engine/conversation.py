@@ -247,7 +247,7 @@ class Conversation:
 
     @contextmanager
     def _stoppable(self) -> Iterator[asyncio.Event]:
-        """While inside, `interrupt` sets the flag: from the first instant, not from the first word."""
+        """While inside, `interrupt` sets the flag: from the first instant of a turn."""
         self._stop = asyncio.Event()
         try:
             yield self._stop

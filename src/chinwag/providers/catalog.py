@@ -104,16 +104,16 @@ ROWS: Final = (
 """The built-in rows, in the order in which a key in the environment is looked for."""
 
 _MAKERS: Final = (
-    (re.compile(r"(?:gpt-|o\d(?:$|-)|chatgpt-)"), "openai"),
-    (re.compile(r"claude-"), "anthropic"),
-    (re.compile(r"gemini-"), "gemini"),
-    (re.compile(r"grok-"), "xai"),
-    (re.compile(r"deepseek-(?:chat|reasoner)"), "deepseek"),
-    (re.compile(r"(?:mistral|magistral|ministral|codestral|devstral|pixtral)-"), "mistral"),
+    (r"(?:gpt-|o\d(?:$|-)|chatgpt-)", "openai"),
+    (r"claude-", "anthropic"),
+    (r"gemini-", "gemini"),
+    (r"grok-", "xai"),
+    (r"deepseek-(?:chat|reasoner)", "deepseek"),
+    (r"(?:mistral|magistral|ministral|codestral|devstral|pixtral)-", "mistral"),
 )
 
 
-_SPELLING: Final = re.compile(r"\A([^/:]*)([/:]?)(.*)\Z", re.DOTALL)
+_SPELLING: Final = r"(?s)\A([^/:]*)([/:]?)(.*)\Z"
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -240,12 +240,12 @@ class Catalog:
             if text in self._models(name):
                 return name, text
         for pattern, name in _MAKERS:
-            if pattern.match(text):
+            if re.match(pattern, text):
                 return name, text
         return None
 
     def _lost(self, text: str) -> tuple[str, str]:
-        head, mark, rest = _SPELLING.findall(text)[0]
+        head, mark, rest = re.findall(_SPELLING, text)[0]
         models = [model for name in self.names for model in self._models(name)]
         near = nearest(text, [*self._aliases, *self._spelt(), *models])
         if rest:  # a slip in the provider's name is likelier than one in both

@@ -13,7 +13,6 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import msgspec
@@ -78,33 +77,27 @@ _POLICY: Final = frozenset(
     }
 )
 _OVERFLOW: Final = frozenset({"context_length_exceeded", "exceed_context_size_error"})
-_NO_MODEL: Final = re.compile(
-    r"\bmodels?\b.{0,120}?\b(?:not found|does not exist|not exist|unknown|is not supported for)"
-    r"|^model: |(?:unknown|invalid|no such) model",
-    re.IGNORECASE | re.DOTALL,
+# Patterns stay text until the first failure: compiling them costs more than most imports.
+_NO_MODEL: Final = (
+    r"(?is)\bmodels?\b.{0,120}?\b(?:not found|does not exist|unknown|is not supported for)"
+    r"|^model: |(?:unknown|invalid|no such) model"
 )
-_TOO_LONG: Final = re.compile(
-    r"prompt is too long|maximum context length|context[ _](?:window|size|length)"
+_TOO_LONG: Final = (
+    r"(?i)prompt is too long|maximum context length|context[ _](?:window|size|length)"
     r"|input token count.{0,40}exceeds|input is too long|reduce the length of the"
-    r"|too many (?:input )?tokens",
-    re.IGNORECASE,
+    r"|too many (?:input )?tokens"
 )
 # (asked, limit) as the vendors write it; the first that fits is taken.
-_COUNTS: Final = tuple(
-    re.compile(pattern, re.IGNORECASE | re.DOTALL)
-    for pattern in (
-        r"(?P<asked>[\d,]+) tokens? > (?P<limit>[\d,]+)",
-        r"length is (?P<limit>[\d,]+).*?(?:requested|resulted in|has)\D{1,12}(?P<asked>[\d,]+)",
-        r"input token count \(?(?P<asked>[\d,]+)\)? exceeds.*?\(?(?P<limit>[\d,]+)\)?\.?$",
-        r"\((?P<asked>[\d,]+) tokens?\) exceeds.*?\((?P<limit>[\d,]+) tokens?\)",
-        r"\((?P<asked>[\d,]+)\).*?context (?:size|window|length).*?\((?P<limit>[\d,]+)\)",
-        r"maximum context length (?:is|of) (?P<limit>[\d,]+)",
-    )
+_COUNTS: Final = (
+    r"(?P<asked>[\d,]+) tokens? > (?P<limit>[\d,]+)",
+    r"length is (?P<limit>[\d,]+).*?(?:requested|resulted in|has)\D{1,12}(?P<asked>[\d,]+)",
+    r"input token count \(?(?P<asked>[\d,]+)\)? exceeds.*?\(?(?P<limit>[\d,]+)\)?\.?$",
+    r"\((?P<asked>[\d,]+) tokens?\) exceeds.*?\((?P<limit>[\d,]+) tokens?\)",
+    r"\((?P<asked>[\d,]+)\).*?context (?:size|window|length).*?\((?P<limit>[\d,]+)\)",
+    r"maximum context length (?:is|of) (?P<limit>[\d,]+)",
 )
-_AGAIN_IN: Final = re.compile(
-    r"(?:try again|retry) in (?:(?P<m>\d+)m)?(?P<n>[\d.]+) ?(?P<unit>ms|s)\b", re.IGNORECASE
-)
-_TITLE: Final = re.compile(rb"<title[^>]*>\s*(.{1,200}?)\s*</title>", re.IGNORECASE | re.DOTALL)
+_AGAIN_IN: Final = r"(?i)(?:try again|retry) in (?:(?P<m>\d+)m)?(?P<n>[\d.]+) ?(?P<unit>ms|s)\b"
+_TITLE: Final = rb"(?is)<title[^>]*>\s*(.{1,200}?)\s*</title>"
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -297,6 +290,8 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
         return None
     if (seconds := _float(text)) is not None:
         return seconds
+    from email.utils import parsedate_to_datetime  # dear, and seldom needed
+
     try:
         date = parsedate_to_datetime(text)
     except ValueError:
@@ -392,7 +387,7 @@ def _wait_in(error: dict[str, Any], text: str) -> float | None:
         delay = detail.get("retryDelay") if isinstance(detail, dict) else None
         if isinstance(delay, str) and (seconds := _float(delay.removesuffix("s"))) is not None:
             return seconds
-    if not (found := _AGAIN_IN.search(text)):
+    if not (found := re.search(_AGAIN_IN, text)):
         return None
     seconds = (_float(found["n"]) or 0.0) / (1000 if found["unit"].lower() == "ms" else 1)
     return seconds + 60 * int(found["m"] or 0)
@@ -495,7 +490,7 @@ def _overflow(said: Said, where: Where, common: Body) -> ProviderError:
 
 def _counts(text: str) -> tuple[int, int]:
     for pattern in _COUNTS:
-        if found := pattern.search(text):
+        if found := re.search(pattern, text, re.IGNORECASE | re.DOTALL):
             groups = found.groupdict()
             return _digits(groups.get("asked")), _digits(groups["limit"])
     return 0, 0
@@ -504,7 +499,7 @@ def _counts(text: str) -> tuple[int, int]:
 def _is_overflow(status: int, said: Said) -> bool:
     if said.kinds & _OVERFLOW:
         return True
-    return status in (400, 413, 422, 500) and bool(_TOO_LONG.search(said.text))
+    return status in (400, 413, 422, 500) and bool(re.search(_TOO_LONG, said.text))
 
 
 def _is_broke(status: int, said: Said) -> bool:
@@ -515,7 +510,7 @@ def _is_broke(status: int, said: Said) -> bool:
 def _is_unknown_model(status: int, said: Said) -> bool:
     if "model_not_found" in said.kinds:
         return True
-    return status in (400, 404) and bool(_NO_MODEL.search(said.text))
+    return status in (400, 404) and bool(re.search(_NO_MODEL, said.text))
 
 
 def _redirect(status: int, location: str, where: Where) -> ProviderError:
@@ -566,7 +561,7 @@ def _is_page(body: bytes) -> bool:
 
 
 def _title(body: bytes) -> str:
-    found = _TITLE.search(body[:65536])
+    found = re.search(_TITLE, body[:65536])
     return " ".join(found[1].decode("utf-8", "replace").split()) if found else ""
 
 

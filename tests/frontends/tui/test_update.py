@@ -1,7 +1,6 @@
 """The rules of the screen: a state and a happening give a state and effects."""
 
 import pytest
-from support.fakes import blank, entry, long_talk, talk
 
 from chinwag.frontends.tui import state as s
 from chinwag.frontends.tui.update import LEAVE_HINT, opened, update
@@ -10,6 +9,7 @@ from chinwag.talk.delta import TextDelta
 from chinwag.talk.entry import Cleared, Rewound
 from chinwag.talk.event import Choice
 from chinwag.talk.session import Header, Headline, Session, fold
+from support.fakes import blank, entry, long_talk, talk
 
 
 def after(state, *whats, now=1.0):

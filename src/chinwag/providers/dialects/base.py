@@ -9,9 +9,6 @@ inside a stream is raised as one of ``ProviderError``'s family.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, Protocol, TypeVar
@@ -152,6 +149,8 @@ def read(decoder: msgspec.json.Decoder[T], kind: type[T], data: bytes, who: str)
 
 
 def _leniently(kind: type[T], data: bytes, who: str) -> T:
+    import json  # the standard one lets half surrogate pairs through
+
     try:
         value = json.loads(data.decode("utf-8", "replace"), strict=False)
         return msgspec.convert(value, kind, strict=False)
@@ -220,6 +219,9 @@ def call_id(name: str, allowed: re.Pattern[str], size: int) -> str:
     """``name``, or where a server would refuse it, a stable id of ``size`` letters made from it."""
     if allowed.fullmatch(name):
         return name
+    import base64
+    import hashlib
+
     digest = hashlib.sha256(name.encode("utf-8", "replace")).digest()
     return base64.b32encode(digest).decode()[:size].lower()
 
