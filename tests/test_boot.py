@@ -53,6 +53,6 @@ def test_a_start_knows_every_option_that_takes_a_value():
     params = cli.typer.main.get_command(cli.talk_app).params
     valued = {n for p in params for n in p.opts if n[0] == "-" and not getattr(p, "is_flag", False)}
     alone = {n for p in params for n in p.opts if n[0] == "-" and getattr(p, "is_flag", False)}
-    assert boot._WITH_VALUE <= valued
+    assert valued >= boot._WITH_VALUE
     assert valued - boot._WITH_VALUE == {"-f", "--file", *boot._MAYBE}
-    assert boot._ALONE <= alone
+    assert alone >= boot._ALONE

@@ -118,6 +118,7 @@ class EarlyScreen:
         self._restored = False
         self._typed = bytearray()
         self._shown = 0  # characters of the line that are on the screen; -1: no more are shown
+        self._half = b""  # the first byte of a letter of two
         self._columns = 80
         self._stopping = os.pipe()
         self._ended = _thread.allocate_lock()
@@ -183,16 +184,19 @@ class EarlyScreen:
         return False
 
     def _show(self, piece: bytes) -> None:
-        """Show plain ASCII as it is typed; after anything else the real screen shows the rest."""
+        """Show plain letters as they are typed; after anything else the real screen shows all."""
         for byte in piece:
             if self._shown < 0:
                 return
-            if 0x20 <= byte < 0x7F and self._shown < self._columns - 4:
-                self._shown += 1
-                _write(bytes((byte,)))
-            elif byte in (0x7F, 0x08) and self._shown:
+            letter, self._half = self._half + bytes((byte,)), b""
+            if byte in (0x7F, 0x08) and len(letter) == 1 and self._shown:
                 self._shown -= 1
                 _write(b"\b \b")
+            elif len(letter) == 1 and 0xC3 <= byte <= 0xD4:
+                self._half = letter
+            elif _is_plain(letter) and self._shown < self._columns - 4:
+                self._shown += 1
+                _write(letter)
             else:
                 self._shown = -1
 
@@ -226,6 +230,15 @@ class EarlyScreen:
             termios.tcsetattr(0, termios.TCSADRAIN, self._found)
         except termios.error:
             pass  # the terminal has gone: nobody is left to give it back to
+
+
+def _is_plain(letter: bytes) -> bool:
+    """Whether a letter takes one cell for certain: Latin, Greek, Cyrillic, and no mark."""
+    if len(letter) == 1:
+        return 0x20 <= letter[0] < 0x7F
+    code = (letter[0] & 0x1F) << 6 | letter[1] & 0x3F
+    two = 0x80 <= letter[1] < 0xC0
+    return two and (0xC0 <= code < 0x250 or 0x386 <= code < 0x483 or 0x48A <= code < 0x530)
 
 
 def _write(data: bytes) -> None:

@@ -214,3 +214,34 @@ def test_an_unwritable_folder_is_said_in_words(tmp_path: Path) -> None:
         store.append(birth(), some(1), at=0, headline=Headline())
     assert "--data-dir" in caught.value.hint
     assert store.headers() == []
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_whichever_write_is_refused_the_old_bytes_are_put_back(tmp_path: Path, call: int) -> None:
+    """Half of the first or of the second write reaches the file before the disk is full."""
+
+    class Filling(TestDisk):
+        writes = 0
+
+    disk = Filling()
+    real = Filling.pwrite
+
+    def pwrite(self: Filling, fd: int, data: bytes | memoryview, at: int) -> int:
+        self.writes += 1
+        if self.writes == call:
+            real(self, fd, bytes(data[: len(data) // 2]), at)
+            raise OSError(errno.ENOSPC, "full")
+        return int(real(self, fd, data, at))
+
+    with FileStore(tmp_path, disk, whole=False) as store:
+        born = birth()
+        store.append(born, some(3), at=0, headline=Headline(title="T"))
+        path = tmp_path / "sessions" / f"{born.id}.json"
+        before = path.read_bytes()
+        Filling.pwrite = pwrite  # type: ignore[method-assign]  # this class is this test's own
+        with pytest.raises(StoreUnavailable, match="the disk is full"):
+            store.append(born, some(1, 4), at=3, headline=Headline())
+        assert disk.writes >= call
+        assert path.read_bytes() == before
+        assert store.append(born, some(1, 4), at=3, headline=Headline()) == 4
+        assert store.read(born.id).entries == some(4)
