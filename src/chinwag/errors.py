@@ -28,7 +28,6 @@ it is drawn. A mistake of ours (a bug) is never one of these: it goes up and is 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -246,6 +245,8 @@ class UsageWrong(CommandError):
 
 def nearest(name: str, names: Iterable[str], most: int = 3) -> tuple[str, ...]:
     """Up to ``most`` of ``names`` that look like ``name``, best first; prefixes count as near."""
+    import difflib  # 5 ms at start-up, for something that is hardly ever needed
+
     pool = list(dict.fromkeys(names))
     starts = [n for n in pool if n.lower().startswith(name.lower())] if name else []
     alike = difflib.get_close_matches(name, pool, most, 0.6)

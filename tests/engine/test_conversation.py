@@ -134,6 +134,7 @@ async def test_interrupting_nothing_says_so():
     ("script", "status", "text"),
     [
         ([KeyRefused("wrong key", hint="set it")], Status.FAILED, ""),
+        ([ConfigError("that key would travel in the open")], Status.FAILED, ""),
         ([TextDelta("half"), StreamBroken("cut")], Status.PARTIAL, "half"),
         ([TextDelta("half")], Status.PARTIAL, "half"),
         ([], Status.FAILED, ""),

@@ -15,7 +15,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from chinwag.errors import ProviderError
+from chinwag.errors import ChinwagError
 from chinwag.talk.delta import AnyDelta, CallDelta, Ended, TextDelta, ThinkingDelta
 from chinwag.talk.draft import Draft
 from chinwag.talk.entry import AssistantSaid, Status
@@ -30,7 +30,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     draft: Draft
     status: Status
-    error: ProviderError | None = None
+    error: ChinwagError | None = None
     seconds: float = 0.0
     first: float = 0.0
 
@@ -73,13 +73,13 @@ class _Heard:
             self._first = self._clock() - self._begun
         self._hear(delta)
 
-    def outcome(self, error: ProviderError | None, *, stopped: bool) -> Outcome:
+    def outcome(self, error: ChinwagError | None, *, stopped: bool) -> Outcome:
         seconds = self._clock() - self._begun
         status = _status(self._draft, error, stopped=stopped)
         return Outcome(self._draft, status, error, seconds, self._first)
 
 
-def _status(draft: Draft, error: ProviderError | None, *, stopped: bool) -> Status:
+def _status(draft: Draft, error: ChinwagError | None, *, stopped: bool) -> Status:
     if isinstance(draft.ended, Ended) and error is None:
         return Status.COMPLETE
     if stopped:
@@ -97,7 +97,7 @@ async def _pump(stream: AsyncGenerator[AnyDelta, None], heard: _Heard) -> None:
                 due = time.monotonic() + SLICE
 
 
-async def _end_of(pump: asyncio.Task[None]) -> ProviderError | None:
+async def _end_of(pump: asyncio.Task[None]) -> ChinwagError | None:
     """Wait for the pump to have closed its stream; the world's error, ours go up."""
     await asyncio.wait({pump})
     if pump.cancelled():
@@ -105,7 +105,7 @@ async def _end_of(pump: asyncio.Task[None]) -> ProviderError | None:
     match pump.exception():
         case None:
             return None
-        case ProviderError() as error:
+        case ChinwagError() as error:
             return error
         case bug:
             raise bug
