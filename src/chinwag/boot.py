@@ -26,9 +26,7 @@ _WITH_VALUE = frozenset(
         " --stop -o --option --reasoning --store --data-dir --config --theme"
     ).split()
 )
-_ALONE = frozenset(
-    "-c --continue --private --vi --no-mouse -q --quiet -v --verbose".split()
-)
+_ALONE = frozenset("-c --continue --private --vi --no-mouse -q --quiet -v --verbose".split())
 _MAYBE = frozenset(("-r", "--resume"))
 
 ENTER_SCREEN = b"\x1b[?1049h\x1b[?25l"

@@ -41,9 +41,11 @@ app = typer.Typer(
 sessions_app = typer.Typer(no_args_is_help=True, help="List, show, rename and delete sessions.")
 config_app = typer.Typer(no_args_is_help=True, help="Where every setting comes from.")
 app.add_typer(sessions_app, name="sessions")
+keys_app = typer.Typer(no_args_is_help=True, help="API keys in a file only you can read.")
 app.add_typer(config_app, name="config")
+app.add_typer(keys_app, name="keys")
 
-COMMANDS = ("ask", "sessions", "models", "providers", "config", "doctor")
+COMMANDS = ("ask", "sessions", "models", "providers", "keys", "config", "doctor")
 
 Data = Annotated[str, typer.Option("--data-dir", metavar="DIR", help="Where sessions are kept.")]
 Config = Annotated[str, typer.Option("--config", metavar="FILE", help="The configuration file.")]
@@ -268,6 +270,38 @@ def config_path(config: Config = "") -> None:
     from chinwag import lists
 
     raise typer.Exit(lists.config_path(config))
+
+
+@keys_app.command("list")
+def keys_list(json: Json = False, config: Config = "") -> None:
+    """Which providers have a key, and where it is; never the key."""
+    from chinwag import lists
+
+    raise typer.Exit(lists.keys({}, config, as_json=json))
+
+
+@keys_app.command("set")
+def keys_set(provider: str, config: Config = "") -> None:
+    """Ask for a key, without showing it, and keep it."""
+    from chinwag import lists
+
+    raise typer.Exit(lists.set_key(provider, config))
+
+
+@keys_app.command("delete")
+def keys_delete(provider: str, config: Config = "") -> None:
+    """Take a kept key away."""
+    from chinwag import lists
+
+    raise typer.Exit(lists.delete_key(provider, config))
+
+
+@keys_app.command("path")
+def keys_path(config: Config = "") -> None:
+    """Where the keys are kept."""
+    from chinwag import lists
+
+    raise typer.Exit(lists.keys_path(config))
 
 
 # -- which of them --------------------------------------------------------------------------------

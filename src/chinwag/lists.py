@@ -1,4 +1,4 @@
-"""`chat sessions`, `chat models`, `chat providers`, `chat config`, `chat doctor`: what is there.
+"""`chat sessions`, `models`, `providers`, `keys`, `config`, `doctor`: what is there.
 
 Invariants: the list goes to `stdout`, as aligned text or as JSON and nothing else; foreign text is
 made safe for a terminal and left alone in JSON. Part of the roof: it names what wiring built.
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from chinwag import wiring
+from chinwag.config.keyfile import drop_key, keep_key
 from chinwag.config.paths import is_open_to_others
 from chinwag.errors import UsageError
 from chinwag.frontends.codes import ANSWERED, FAILED
@@ -179,16 +180,17 @@ async def _models(house: wiring.House) -> list[Any]:
 
 
 def providers(flags: Flags, config: str, *, as_json: bool) -> int:
-    rows = _house(flags, config).catalog.rows()
+    house = _house(flags, config)
+    rows, keyed = house.catalog.rows(), house.key_places()
     if as_json:
-        return _json([msgspec.to_builtins(row) for row in rows])
-    _columns([(r.name, r.dialect, r.base_url, _key_state(r)) for r in rows])
+        return _json([{**msgspec.to_builtins(r), "key": keyed.get(r.name, "")} for r in rows])
+    _columns([(r.name, r.dialect, r.base_url, _key_state(r, keyed)) for r in rows])
     return ANSWERED
 
 
-def _key_state(row: Any) -> str:
-    if row.key:
-        return f"key: {row.key}"
+def _key_state(row: Any, keyed: Mapping[str, str]) -> str:
+    if row.name in keyed:
+        return f"key: {keyed[row.name]}"
     return "no key needed" if row.local else "no key"
 
 
@@ -229,8 +231,7 @@ def _findings(house: wiring.House) -> Iterable[tuple[str, str, bool]]:
     yield "may be written", *_writable(str(where.data))
     chosen = house.choice or house.catalog.default()
     yield "model", "/".join(chosen) if chosen else "a local server, else the guide", True
-    keys = [row.name for row in house.catalog.rows() if row.key]
-    yield "keys found for", ", ".join(keys) or "nobody", True
+    yield "keys found for", ", ".join(house.key_places()) or "nobody", True
     servers = asyncio.run(_servers(house))
     yield "local servers", ", ".join(servers) or "none answers", True
     term = os.environ.get("TERM", "")
@@ -254,3 +255,50 @@ def _writable(folder: str) -> tuple[str, bool]:
         above = os.path.dirname(above)  # noqa: PTH120 - the same
     ok = os.access(above or "/", os.W_OK)
     return folder if ok else f"{folder} cannot be written", ok
+
+
+# -- keys -----------------------------------------------------------------------------------------
+
+
+def keys(flags: Flags, path: str, *, as_json: bool) -> int:
+    """Where each provider's key is, never what it is."""
+    found = sorted(_house(flags, path).key_places().items())
+    if as_json:
+        return _json([{"provider": name, "key": where} for name, where in found])
+    if not found:
+        sys.stderr.write("no key yet: chat keys set PROVIDER keeps one\n")
+    _columns(found)
+    return ANSWERED
+
+
+def set_key(provider: str, path: str) -> int:
+    house = _house({}, path)
+    house.catalog.row(provider)  # raises with near names where there is no such provider
+    keep_key(house.places.keys_file, provider, _typed_key(provider))
+    sys.stderr.write(f"the key of {safe_line(provider)} is in {house.places.keys_file}\n")
+    return ANSWERED
+
+
+def _typed_key(provider: str) -> str:
+    """From a prompt that does not echo, or from a pipe; never from the command line."""
+    if sys.stdin is None:
+        raise UsageError("there is nobody to type the key", hint="pipe it in, or use a terminal")
+    if not sys.stdin.isatty():
+        return sys.stdin.readline()
+    from getpass import getpass
+
+    try:
+        return getpass(f"key of {safe_line(provider)} (not shown): ")
+    except EOFError:
+        return ""
+
+
+def delete_key(provider: str, path: str) -> int:
+    gone = drop_key(_house({}, path).places.keys_file, provider)
+    sys.stderr.write(f"{'deleted' if gone else 'there was no'} key of {safe_line(provider)}\n")
+    return ANSWERED if gone else FAILED
+
+
+def keys_path(path: str) -> int:
+    _print(str(_house({}, path).places.keys_file))
+    return ANSWERED

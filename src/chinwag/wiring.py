@@ -112,14 +112,30 @@ class House:
         """The key a spec names; without one in the configuration, the key file's."""
         configured = {own.key for own in self.settings.providers.values()}
         if spec not in configured and spec.startswith("keyring:"):
-            return secrets.read_keys(self.places.keys_file).get(spec.partition(":")[2])
+            return self._kept_keys().get(spec.partition(":")[2])
         own = self.settings.providers.items()
         name = next((n for n, p in own if p.key == spec), spec.partition(":")[2])
         found = secrets.find_key(name, spec=spec, environ=self.environ)
         return found.reveal() if found else None
 
+    def _kept_keys(self) -> Mapping[str, str]:
+        return secrets.read_keys(self.places.keys_file)
+
+    def _found_choice(self) -> tuple[str, str] | None:
+        """The first provider whose key is in the environment, else in the key file."""
+        if found := self.catalog.default():
+            return found
+        kept = self._kept_keys()
+        names = (name for name in self.catalog.names if name in kept)
+        return next(((n, m) for n in names if (m := self.default_model(n))), None)
+
+    def key_places(self) -> dict[str, str]:
+        """Provider to where its key is, for those that have one."""
+        kept = dict.fromkeys(self._kept_keys(), str(self.places.keys_file))
+        return kept | {row.name: row.key for row in self.catalog.rows() if row.key}
+
     def _defaults(self) -> Defaults:
-        chosen = self.choice or self.catalog.default() or ("guide", "guide")
+        chosen = self.choice or self._found_choice() or ("guide", "guide")
         s = self.settings
         limit = s.context.limit
         return Defaults(
@@ -173,7 +189,7 @@ class House:
         return desk
 
     def _nobody_said(self) -> bool:
-        return self.choice is None and self.catalog.default() is None
+        return self.choice is None and self._found_choice() is None
 
     def _bench(self, conversation: Conversation, saver: Saver, store: SessionStore) -> Bench:
         from chinwag.files import OwnFiles
@@ -243,10 +259,8 @@ class House:
         return [info for task in asking if task in done for info in task.result()]
 
     def _reachable(self) -> list[str]:
-        rows = [
-            row for row in self.catalog.rows() if row.local or row.key or row.name in _own(self)
-        ]
-        return [row.name for row in rows]
+        keyed = self.key_places().keys() | self.settings.providers.keys()
+        return [row.name for row in self.catalog.rows() if row.local or row.name in keyed]
 
     async def _models_of(self, name: str) -> list[ModelInfo]:
         own = self.settings.providers.get(name)
@@ -276,10 +290,6 @@ def _row(name: str, own: ProviderSettings) -> Row:
         key=own.key or "",
         models=own.models,
     )
-
-
-def _own(house: House) -> set[str]:
-    return set(house.settings.providers)
 
 
 def _across(

@@ -20,6 +20,8 @@ LONG = 1000
 """A paragraph of more characters is cut inside."""
 LONG_LIST = 300
 """So is a list; it costs more a character, and an item is a good place."""
+BEGINNING = 1500
+"""So much is looked at first: parsing all of a long text for each cut would be quadratic."""
 SURE = 200
 """So many characters of an unfinished line are enough to know what it is."""
 
@@ -63,6 +65,13 @@ def cut(text: str, *, in_words: bool = False) -> Cut | None:
     known = sure(text)
     if not known.strip():
         return None
+    # What can be cut off the beginning of a text can be cut off the whole of it.
+    begin = known.rfind("\n", 0, BEGINNING) + 1 if len(known) > BEGINNING else 0
+    found = _cut(known[:begin], in_words=in_words) if begin else None
+    return found or _cut(known, in_words=in_words)
+
+
+def _cut(known: str, *, in_words: bool) -> Cut | None:
     shift = len(GUARD) if in_words else 0
     source = GUARD * in_words + known
     blocks = top_blocks(source)

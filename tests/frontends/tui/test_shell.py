@@ -1,0 +1,268 @@
+"""The running screen: keys in, effects out, the terminal given back."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from chinwag.frontends.tui.first_frame import frame
+from chinwag.talk import event as e
+from chinwag.talk.event import Choice
+from support.fakes import FakeDesk, blank, heard, long_talk, said, talk
+from support.pilot import pilot
+
+ASK = e.Requested("ollama", "qwen3:8b", 1)
+
+
+async def test_a_line_is_sent_answered_and_remembered():
+    desk = FakeDesk()
+    async with pilot(desk) as p:
+        await p.type("hello")
+        await p.press("enter")
+        assert desk.handled == desk.remembered == ["hello"]
+        assert "You said: hello" in p.text()
+        assert desk.started
+
+
+async def test_newlines_are_typed_in_four_ways_and_none_sends():
+    desk = FakeDesk()
+    async with pilot(desk) as p:
+        await asyncio.sleep(0.12)
+        await p.type("a")
+        await p.press("alt+enter")
+        await p.type("b")
+        await p.press("ctrl+j")
+        await p.type("c\\")
+        await p.press("enter")
+        await p.type("d\re")
+        assert p.shell.buffer.text == "a\nb\nc\nd\ne"
+        assert desk.handled == []
+        await p.press("enter")
+        assert desk.handled == ["a\nb\nc\nd\ne"]
+
+
+async def test_a_paste_never_sends_and_a_long_one_is_folded_and_sent_whole():
+    desk = FakeDesk(script={})
+    whole = "\n".join(f"line {n}" for n in range(214))
+    async with pilot(desk) as p:
+        await p.paste("one\r\ntwo\r")
+        assert p.shell.buffer.text == "one\ntwo\n"
+        await p.press("ctrl+c")
+        await p.paste(whole)
+        assert "[pasted 214 lines]" in p.text()
+        await p.type(" why?")
+        await p.press("enter")
+        assert desk.handled == [whole + " why?"]
+
+
+async def test_backspace_takes_a_folded_paste_away_whole():
+    async with pilot(FakeDesk()) as p:
+        await p.paste("x\n" * 50)
+        await p.press("backspace")
+        assert p.shell.buffer.text == ""
+
+
+async def test_what_was_typed_before_the_screen_was_there_is_sent():
+    desk = FakeDesk()
+    async with pilot(desk, first_keys="hello\rnext") as p:
+        assert desk.handled == ["hello"]
+        assert p.shell.buffer.text == "next"
+
+
+async def test_lines_queue_while_busy_and_up_takes_the_last_back():
+    desk = FakeDesk(script={"one": [ASK, *heard("part "), 5, *heard("never")]})
+    async with pilot(desk) as p:
+        for line in ("one", "two", "three"):
+            await p.type(line)
+            await p.press("enter")
+        assert desk.handled == ["one"]
+        assert "next: two" in p.text()
+        await p.press("up")
+        assert p.shell.buffer.text == "three"
+        await p.press("escape")
+        await p.until(lambda: desk.handled == ["one", "two"])
+        assert "stopped — /continue" in p.text()
+
+
+async def test_escape_stops_at_once_and_alt_keys_still_work():
+    desk = FakeDesk(script={"go": [ASK, *heard("part "), 30]})
+    async with pilot(desk) as p:
+        await p.type("go")
+        await p.press("enter")
+        assert "esc stops" in p.text()
+        await p.press("escape")
+        await p.until(lambda: not p.shell.state.busy, 0.5)
+        await p.type("one two")
+        p.keyboard.send_text("\x1bb")
+        await p.idle()
+        assert p.shell.buffer.cursor_position == 4
+
+
+async def test_ctrl_c_puts_a_draft_aside_and_up_brings_it_back():
+    desk = FakeDesk(lines=["older"])
+    async with pilot(desk) as p:
+        await p.type("draft")
+        await p.press("ctrl+c")
+        assert p.shell.buffer.text == ""
+        await p.press("up")
+        assert p.shell.buffer.text == "draft"
+        await p.press("up")
+        assert p.shell.buffer.text == "older"
+        assert desk.remembered == []
+
+
+@pytest.mark.parametrize("keys", [["ctrl+d"], ["ctrl+c", "ctrl+c"]])
+async def test_leaving(keys):
+    async with pilot(FakeDesk()) as p:
+        for key in keys:
+            p.keyboard.send_text(chr(ord(key[-1].upper()) - 64))
+            await asyncio.sleep(0.05)
+        assert not p.shell.app.is_running
+        assert "\x1b[?1049l" in "".join(p.glass.written)
+
+
+async def test_a_mistake_of_ours_is_seen_after_the_terminal_is_given_back():
+    def broken(_):
+        raise ZeroDivisionError
+
+    desk = FakeDesk(script={"go": [broken]})
+    written = []
+    with pytest.raises(ZeroDivisionError):
+        async with pilot(desk) as p:
+            written = p.glass.written
+            p.keyboard.send_text("go\r")
+            await asyncio.sleep(0.1)
+    assert "\x1b[?1049l" in "".join(written)
+
+
+async def test_a_drawing_that_fails_ends_the_program_and_gives_the_terminal_back():
+    desk = FakeDesk()
+    written = []
+    with pytest.raises(ZeroDivisionError):
+        async with pilot(desk) as p:
+            written = p.glass.written
+            desk.status = lambda: 1 // 0
+            p.keyboard.send_text("x")
+            await asyncio.sleep(0.1)
+    assert "\x1b[?1049l" in "".join(written)
+
+
+async def test_tab_completes_and_the_palette_filters_and_picks():
+    desk = FakeDesk()
+    async with pilot(desk) as p:
+        await p.type("/mo")
+        await p.press("tab")
+        assert p.shell.buffer.text == "/model"
+        await p.press("ctrl+c", "ctrl+p")
+        await p.type("tok")
+        assert "what the context is made of" in p.text()
+        await p.press("enter")
+        assert desk.handled == ["/tokens"]
+
+
+async def test_a_choice_is_picked_and_the_draft_survives_it():
+    offer = e.Offered("models", (Choice("a/b", "/model a/b"), Choice("c/d", "/model c/d")))
+    desk = FakeDesk(script={"/model": [offer]})
+    async with pilot(desk) as p:
+        await p.type("draft")
+        p.keyboard.send_text("\x18m")
+        await p.idle()
+        await p.press("down", "enter")
+        assert desk.handled == ["/model", "/model c/d"]
+        assert p.shell.buffer.text == "draft"
+        await p.type("!")
+        assert p.shell.buffer.text == "draft!"
+
+
+async def test_history_search_finds_an_earlier_line():
+    desk = FakeDesk(lines=["the tram", "the boat"])
+    async with pilot(desk) as p:
+        await p.press("ctrl+r")
+        await p.type("tram")
+        await p.press("enter")
+        assert p.shell.buffer.text == "the tram"
+        assert desk.handled == []
+
+
+async def test_scrolling_by_keys_and_wheel():
+    async with pilot(FakeDesk(long_talk(40))) as p:
+        end = p.text()
+        await p.press("pageup")
+        assert "more lines below" in p.text()
+        await p.press("pagedown")
+        assert p.text() == end
+        await p.press("wheelup", "shift+up")
+        assert "↓ 4 more lines" in p.text() or "↓ 5 more lines" in p.text()
+        await p.press("ctrl+home")
+        assert "Question 0?" in p.text()
+        await p.press("ctrl+end")
+        assert p.text() == end
+
+
+async def test_resizing_draws_at_once_for_the_new_size():
+    async with pilot(FakeDesk(talk("q", "word " * 60)), 80, 24) as p:
+        p.resize(40, 12)
+        await p.idle()
+        lines = p.text().split("\n")
+        assert len(lines) == 12
+        assert max(map(len, lines)) <= 40
+        assert "word word" in p.text()
+
+
+async def test_an_idle_screen_draws_nothing_and_wakes_for_nothing():
+    async with pilot(FakeDesk(long_talk(4))) as p:
+        before = p.glass.frames
+        await asyncio.sleep(0.3)
+        assert p.glass.frames == before
+        assert p.shell._tick is None
+
+
+async def test_many_deltas_make_few_frames_and_all_of_their_text():
+    desk = FakeDesk(script={"go": said("go", "word " * 4000)})
+    async with pilot(desk) as p:
+        before = p.glass.frames
+        await p.type("go")
+        await p.press("enter")
+        assert p.glass.frames - before < 60
+        assert p.shell.state.session.last_answer.text == "word " * 4000
+
+
+async def test_copying_goes_through_the_terminal_as_base64():
+    async with pilot(FakeDesk(talk("q", "an answer"))) as p:
+        await p.press("ctrl+y")
+        assert "\x1b]52;c;YW4gYW5zd2Vy\x07" in "".join(p.glass.written)
+        assert "clipboard" in p.text()
+
+
+async def test_hostile_titles_models_and_answers_reach_the_terminal_harmless():
+    evil = "a\x1b]0;owned\x07\x9b31m\u202eb"
+    session = talk(evil, evil, session=blank())
+    async with pilot(FakeDesk(session)) as p:
+        await p.press("pageup")
+        written = "".join(p.glass.written)
+        assert "owned\x07" not in written
+        assert "\x9b" not in written
+        assert "\u202e" not in written
+
+
+def test_the_module_import_needs_no_rich_pygments_or_markdown():
+    code = (
+        "import sys, chinwag.frontends.tui.shell;"
+        "print([m for m in ('rich','pygments','markdown_it','httpx','typer') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+async def test_the_early_frame_has_its_lines_where_the_real_one_has_them():
+    import pyte
+
+    for columns, rows in ((80, 24), (20, 6)):
+        early = pyte.Screen(columns, rows)
+        pyte.Stream(early).feed(frame(columns, rows).decode())
+        async with pilot(FakeDesk(), columns, rows) as p:
+            real = p.text().split("\n")
+        for y, line in enumerate(early.display):
+            if line.strip():
+                assert real[y].rstrip() == line.rstrip()
