@@ -229,7 +229,7 @@ def _findings(house: wiring.House) -> Iterable[tuple[str, str, bool]]:
     yield "configuration", _there(where.config_file.exists(), str(where.config_file)), True
     yield "sessions", str(where.sessions), not is_open_to_others(where.sessions)
     yield "may be written", *_writable(str(where.data))
-    chosen = house.choice or house.catalog.default()
+    chosen = house.choice or house.found_choice()
     yield "model", "/".join(chosen) if chosen else "a local server, else the guide", True
     yield "keys found for", ", ".join(house.key_places()) or "nobody", True
     servers = asyncio.run(_servers(house))

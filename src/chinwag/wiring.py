@@ -121,7 +121,7 @@ class House:
     def _kept_keys(self) -> Mapping[str, str]:
         return secrets.read_keys(self.places.keys_file)
 
-    def _found_choice(self) -> tuple[str, str] | None:
+    def found_choice(self) -> tuple[str, str] | None:
         """The first provider whose key is in the environment, else in the key file."""
         if found := self.catalog.default():
             return found
@@ -135,7 +135,7 @@ class House:
         return kept | {row.name: row.key for row in self.catalog.rows() if row.key}
 
     def _defaults(self) -> Defaults:
-        chosen = self.choice or self._found_choice() or ("guide", "guide")
+        chosen = self.choice or self.found_choice() or ("guide", "guide")
         s = self.settings
         limit = s.context.limit
         return Defaults(
@@ -189,7 +189,7 @@ class House:
         return desk
 
     def _nobody_said(self) -> bool:
-        return self.choice is None and self._found_choice() is None
+        return self.choice is None and self.found_choice() is None
 
     def _bench(self, conversation: Conversation, saver: Saver, store: SessionStore) -> Bench:
         from chinwag.files import OwnFiles

@@ -1,4 +1,4 @@
-"""What the eye sees, at four sizes: compared with `golden/`; `--accept-screens` takes them as right."""
+"""What the eye sees at four sizes, against `golden/`; `--accept-screens` takes it as right."""
 
 import time
 from pathlib import Path
@@ -70,7 +70,7 @@ HEADERS = tuple(
 LISTED = e.Listed(HEADERS)
 
 STATES = {
-    "empty": (lambda: FakeDesk(), nothing),
+    "empty": (FakeDesk, nothing),
     "talk": (lambda: FakeDesk(talk("Two days in Lisbon, please.", ANSWER)), nothing),
     "streaming": (lambda: FakeDesk(script={"go": [ASK, *heard(ANSWER[:-20]), 60]}), go),
     "interrupted": (
