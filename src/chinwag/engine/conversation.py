@@ -317,7 +317,7 @@ class Conversation:
         if asking.done():
             known = _known(asking)
             if known is None:
-                del self._asking[key]  # asked again in the next turn
+                self._asking.pop(key, None)  # asked again in the next turn
             else:
                 self._profiles[key] = known
         return self._profiles.get(key, Profile())

@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import gc
 import os
 import re
 import time
@@ -419,7 +420,8 @@ class FileStore(SessionStore):
             raw = read_all(self._disk, fd, 0, doc.SIZE_LIMIT + 1)
         finally:
             self._close(fd)
-        return doc.parse(raw, session_id), identity(of)
+        with _no_collecting():
+            return doc.parse(raw, session_id), identity(of)
 
     def _open_session(self, session_id: str) -> int:
         path = self._path(session_id)
@@ -738,6 +740,18 @@ class FileStore(SessionStore):
             ) from None
         except OSError as error:
             raise explained(error, path.parent) from error
+
+
+@contextlib.contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Spare the collector ten thousand new objects of which none is garbage: a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _opened(document: Document, seen: Identity) -> _Open:

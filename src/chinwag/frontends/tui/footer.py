@@ -15,6 +15,8 @@ from chinwag.text.cells import clip, for_screen, width
 from chinwag.text.safe import safe_line
 
 BAR = 20
+WORTH = 3
+"""Parts up to this rank are worth more than the bar and long numbers."""
 CHARACTERS_A_TOKEN = 4.2
 
 
@@ -32,23 +34,23 @@ def pieces(
     """The footer as (style name, text), at most ``columns`` wide."""
     parts = _parts(state, status, draft)
     room = columns - 1
-    for bar, short in ((BAR, False), (10, False), (0, False), (0, True)):
-        lead = _lead(status, bar, short=short)
-        kept = _fitting(parts, room - _width(lead) - 2, most=2 if bar else 9)
-        if kept is not None or short:
-            return _joined(lead, kept or [], columns)
+    for bar, spared in ((BAR, WORTH), (10, WORTH), (0, WORTH), (0, 0)):
+        lead = _lead(status, bar, short=spared == 0)
+        kept = _fitting(parts, room - _width(lead) - 2)
+        dropped = min((part.rank for part in parts if part not in kept), default=99)
+        fits = _cells(kept) <= room - _width(lead) - 2
+        if (fits and dropped > spared) or not spared:
+            return _joined(lead, kept, columns)
     return []
 
 
-def _fitting(parts: list[Part], room: int, most: int) -> list[Part] | None:
-    """The parts that fit, dropping ranks over ``most``-1 at will; None when more must go."""
+def _fitting(parts: list[Part], room: int) -> list[Part]:
+    """The parts that fit, the highest ranks dropped first and rank 0 never."""
     kept = list(parts)
     while kept and _cells(kept) > room:
         worst = max(kept, key=lambda part: part.rank)
-        if worst.rank < 9 - most + 1 and most < 9:
-            return None
         if worst.rank == 0:
-            return kept
+            break
         kept.remove(worst)
     return kept
 

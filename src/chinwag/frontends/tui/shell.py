@@ -41,7 +41,7 @@ from chinwag.text.safe import safe_line
 
 FRAMES = 25
 """Frames a second while an answer streams."""
-SHARE = 14
+SHARE = 20
 """A streamed frame is followed by at least so many times its own cost of rest."""
 SLOWEST = 0.25
 PAUSE = 0.004

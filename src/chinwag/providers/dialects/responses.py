@@ -144,6 +144,10 @@ class ResponsesDecoder:
     def end(self) -> list[AnyDelta]:
         return []  # the terminal event says it itself
 
+    def whole(self, response: _Response) -> list[AnyDelta]:
+        """An answer that came in one piece."""
+        return self._over(response, response.status or "completed")
+
     def _seldom(self, kind: str, heard: _Event, event: SseEvent) -> list[AnyDelta]:
         match kind:
             case "response.refusal.delta":
@@ -242,8 +246,9 @@ class ResponsesDecoder:
         return said
 
     def _over(self, response: _Response, kind: str) -> list[AnyDelta]:
-        status = response.status or kind
-        if response.error or status in ("failed", "cancelled"):
+        # Gateways close an incomplete answer with the word for complete ones.
+        status = response.status if response.status in ("incomplete", "failed") else kind
+        if response.error or status not in ("completed", "incomplete"):
             raise from_object({"error": response.error or f"the answer is {status}"}, self._where)
         said = self._greet(response)
         if not self._said:
@@ -307,7 +312,7 @@ class Responses(OpenAI):
                 endpoint=where.endpoint,
                 model=where.model,
             )
-        return ResponsesDecoder(where)._over(whole, "completed")  # noqa: SLF001  # one room
+        return ResponsesDecoder(where).whole(whole)
 
 
 def _block(place: int, part: int = 0) -> int:
@@ -479,7 +484,7 @@ def _said_call(call: Call) -> Body:
 def _arguments(text: str) -> str:
     """As the model wrote them, unless they are no object: some servers parse them to fill in."""
     value = arguments_of(text)
-    if value == {} or value == {"unparsed": text}:
+    if value in ({}, {"unparsed": text}):
         return msgspec.json.encode(value).decode()
     return text
 
