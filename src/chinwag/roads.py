@@ -343,7 +343,7 @@ async def _shown(house: House, opening: Opening, early: EarlyScreen | None) -> D
         theme=_theme(house),
         vi=house.settings.vi,
         mouse=house.settings.mouse,
-        first_keys=early.stop() if early else "",
+        first_keys=early.stop() if early else None,
         painted=trace.painted if trace else None,
         keys=house.settings.keys,
     )

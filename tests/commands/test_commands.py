@@ -7,7 +7,6 @@ import json
 
 import pytest
 
-from chinwag.commands.blocks import code_blocks
 from chinwag.errors import (
     ChinwagError,
     CommandError,
@@ -509,15 +508,6 @@ async def test_copy(place):
     assert "there are 3" in (await refused(place, "/copy 4")).message
     await refused(place, "/copy #99")
     await refused(place, "/copy it", UsageWrong)
-
-
-def test_code_blocks_are_what_markdown_says():
-    assert code_blocks("no code") == []
-    assert [b.language for b in code_blocks(CODE)] == ["python", ""]
-    assert [b.text for b in code_blocks("```\nopen to the end")] == ["open to the end"]
-    assert code_blocks("`inline` and ``` in a line") == []
-    assert [b.text for b in code_blocks("````\n```\n````")] == ["```\n"]
-    assert [b.text for b in code_blocks("text\n\n    indented\n")] == ["indented\n"]
 
 
 async def test_export_by_name_and_by_ending(place):

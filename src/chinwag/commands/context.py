@@ -9,7 +9,7 @@ import re
 
 from chinwag.commands import export
 from chinwag.commands.bench import Bench
-from chinwag.commands.blocks import Block, numbered
+from chinwag.commands.blocks import numbered
 from chinwag.commands.sessions import write
 from chinwag.commands.table import FORMATS, Command, Group, Kind
 from chinwag.commands.words import escaped, flagged, number, say, table
@@ -18,6 +18,7 @@ from chinwag.errors import CommandError, UsageWrong, nearest
 from chinwag.talk.entry import AssistantSaid, Spoken
 from chinwag.talk.event import CopyAsked, Ear, Page
 from chinwag.talk.usage import Usage
+from chinwag.text.fences import Fence
 
 BAR = 30  # cells
 
@@ -92,7 +93,7 @@ def _copy_message(bench: Bench, wanted: int, hear: Ear) -> None:
 
 
 def _copy_block(bench: Bench, wanted: int, hear: Ear) -> None:
-    blocks: dict[int, Block] = dict(numbered(bench.conversation.session))
+    blocks: dict[int, Fence] = dict(numbered(bench.conversation.session))
     block = blocks.get(wanted)
     if block is None:
         have = f"there are {len(blocks)}" if blocks else "there is none yet"

@@ -311,7 +311,7 @@ class Conversation:
             asking.add_done_callback(_looked_at)
         if not asking.done():
             stopping = asyncio.ensure_future(stop.wait())
-            both = {asking, stopping}
+            both: set[asyncio.Future[Any]] = {asking, stopping}
             await asyncio.wait(both, timeout=PROFILE_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
         if asking.done():

@@ -744,7 +744,7 @@ class FileStore(SessionStore):
 
 @contextlib.contextmanager
 def _no_collecting() -> Iterator[None]:
-    """Spare the collector ten thousand new objects of which none is garbage: a third of the time."""
+    """Spare the collector thousands of new objects, none of them garbage: a third of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:

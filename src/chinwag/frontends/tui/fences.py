@@ -29,7 +29,7 @@ class Block:
 
     def head(self) -> list[Line]:
         """The label."""
-        mark = f"¶{self._number}"
+        mark = f"¶{self._number}" if self._number else ""
         name = clip(self._language or "text", max(self._columns - len(mark) - 1, 0))
         gap = " " * max(1, self._columns - width(name) - len(mark))
         return [[("class:md.label", clip(name + gap + mark, self._columns))]]

@@ -30,18 +30,23 @@ class LiveLines:
         self._parts: list[_Part] = []
         self._setting: tuple[int, bool, bool] | None = None
 
-    def advance(self, live: Live, folds: Folds, renderer: Renderer | None) -> bool:
-        """Take in what is new; True when more is waiting."""
+    def advance(self, live: Live, folds: Folds, renderer: Renderer | None, number: int = 1) -> bool:
+        """Take in what is new; True when more is waiting. ``number``: of the first code block."""
         setting = (folds.columns, folds.thinking, renderer is not None)
         if setting != self._setting:
             self._setting, self._parts = setting, []
         waiting = False
         for at, block in enumerate(live.draft.blocks):
             if at == len(self._parts):
-                self._parts.append(_part(block, folds, renderer))
+                self._parts.append(_part(block, folds, renderer, self._next(number)))
             last = at == len(live.draft.blocks) - 1
             waiting = self._parts[at].take(block, last=last) or waiting
         return waiting
+
+    def _next(self, number: int) -> int:
+        """The number of the next code block, given that of the answer's first."""
+        numbers = (part.number for part in reversed(self._parts) if isinstance(part, _TextPart))
+        return next((n for n in numbers if n), number)
 
     def lines(self, state: UiState, folds: Folds) -> list[Line]:
         """The whole live answer with its head."""
@@ -128,6 +133,11 @@ class _TextPart(_Part):
         self._shown = len(done)
         self.lines.extend(items.indented(self._document.open, self._columns))
 
+    @property
+    def number(self) -> int:
+        """The number of the next code block, 0 where nothing is rendered."""
+        return self._document.number if self._document else 0
+
     def finish(self) -> list[Line]:
         if self._document is not None:
             self._document.finish()
@@ -180,11 +190,11 @@ class _CallPart(_Part):
         return False
 
 
-def _part(block: Block, folds: Folds, renderer: Renderer | None) -> _Part:
+def _part(block: Block, folds: Folds, renderer: Renderer | None, number: int) -> _Part:
     match block:
         case TextBlock():
             wide = max(1, folds.columns - items.margin(folds.columns) - 1)
-            return _TextPart(folds, Document(renderer, wide) if renderer else None)
+            return _TextPart(folds, Document(renderer, wide, number) if renderer else None)
         case ThinkingBlock():
             return _ThinkingPart(folds)
         case CallBlock():

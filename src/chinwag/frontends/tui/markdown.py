@@ -43,16 +43,19 @@ def drawable(text: str) -> str:
 
 
 class Document:
-    """One text at one width. `lines` may be read at any time."""
+    """One text at one width. `lines` may be read at any time.
 
-    def __init__(self, renderer: Renderer, columns: int) -> None:
+    ``number`` is that of its first code block, and then of the next one to come.
+    """
+
+    def __init__(self, renderer: Renderer, columns: int, number: int = 1) -> None:
         self._renderer = renderer
         self._columns = max(columns, 1)
         self._done: list[Line] = []
         self._tail_lines: list[Line] = []
         self._raw = ""
         self._source = ""
-        self._number = 1
+        self.number = number
         self._joined = False  # the next block continues the last one: no blank line between
         self._fence: blocks.Fence | None = None
         self._block: Block | None = None
@@ -159,8 +162,8 @@ class Document:
             return False
         self._source = rest
         self._fence = blocks.Fence(opening)
-        self._block = Block(self._fence.language, self._number, self._columns)
-        self._number += 1
+        self._block = Block(self._fence.language, self.number, self._columns)
+        self.number += 1
         self._put(self._block.head())
         return True
 
@@ -220,7 +223,7 @@ class Document:
 
     def _rendered(self, source: str) -> list[Line]:
         self.rendered += len(source)
-        lines, self._number = self._renderer.blocks(source, self._columns, self._number)
+        lines, self.number = self._renderer.blocks(source, self._columns, self.number)
         return lines
 
     def _open_lines(self, source: str) -> list[Line]:
@@ -234,7 +237,7 @@ class Document:
         if not source.strip():
             return []
         self.rendered += len(source)
-        lines, _ = self._renderer.blocks(source, self._columns, self._number)
+        lines, _ = self._renderer.blocks(source, self._columns, self.number)
         return [[], *lines] if self._done and lines and not self._joined else lines
 
     def _open_words(self, source: str) -> list[Line]:
@@ -242,7 +245,7 @@ class Document:
         self.rendered += len(source)
         lines = self._renderer.text(self._words(words), self._columns)
         if rest.strip():
-            more, _ = self._renderer.blocks(rest, self._columns, self._number)
+            more, _ = self._renderer.blocks(rest, self._columns, self.number)
             lines += [[], *more]
         return lines
 

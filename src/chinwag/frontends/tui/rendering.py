@@ -210,8 +210,9 @@ class _Walk:
         from chinwag.frontends.tui.fences import Block
 
         language = (token.info.split() or [""])[0].strip("{}.")
-        block = Block(language, self.number, columns)
-        self.number += 1
+        fenced = token.type == "fence"  # an indented block has no number
+        block = Block(language, self.number if fenced else 0, columns)
+        self.number += fenced
         code = _shown(token.content).removesuffix("\n")
         return [*block.head(), *(out for line in code.split("\n") for out in block.line(line))]
 

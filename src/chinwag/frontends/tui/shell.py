@@ -46,6 +46,8 @@ SHARE = 20
 SLOWEST = 0.25
 PAUSE = 0.004
 """Rest between two slices of rendering, so that keys come in between."""
+LAST_WORDS = 2.0
+"""Seconds an interrupted answer has to be settled in before the screen is left."""
 ESCAPE = 0.05
 """Seconds after which Esc is Esc, and not the beginning of something."""
 
@@ -73,7 +75,7 @@ class Shell:
         theme: str = "auto",
         vi: bool = False,
         mouse: bool = True,
-        first_keys: str = "",
+        first_keys: str | None = None,
         painted: Callable[[], None] | None = None,
         input: Input | None = None,  # noqa: A002 (prompt_toolkit's name for it)
         output: Output | None = None,
@@ -97,6 +99,7 @@ class Shell:
         self._title = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
+        self._leaving = False
         self.past = completion.DeskHistory(desk)
         self.buffer = Buffer(
             completer=completion.DeskCompleter(desk),
@@ -174,9 +177,12 @@ class Shell:
             self.app.key_processor.process_keys()
 
     async def _end(self) -> None:
-        self.desk.interrupt()
+        self._leaving = True
         if self._tick is not None:
             self._tick.cancel()
+        if self.desk.interrupt() and self._tasks:
+            # What was heard so far is settled by the turn itself: let it come to that.
+            await asyncio.wait(self._tasks, timeout=LAST_WORDS)
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -257,7 +263,9 @@ class Shell:
     def _perform(self, effect: s.Effect) -> None:
         match effect:
             case s.Handle(line=line):
-                if self.shown_at:
+                if self._leaving:
+                    pass  # nothing new is begun; what was typed stands in the history
+                elif self.shown_at:
                     self._spawn(self.desk.handle(line, self.dispatch))
                 else:
                     self._early.append(line)  # the desk is started first
@@ -371,7 +379,7 @@ class Shell:
     @property
     def early_keys(self) -> bool:
         """Whether somebody before us had the terminal in raw mode and collected keys."""
-        return bool(self._first_keys)
+        return self._first_keys is not None
 
     def rows(self) -> int:
         return self.output.get_size().rows

@@ -16,6 +16,7 @@ from chinwag.frontends.tui import items
 from chinwag.frontends.tui.items import Folds, Line
 from chinwag.frontends.tui.live import LiveLines
 from chinwag.frontends.tui.markdown import Document
+from chinwag.frontends.tui.numbering import Numbers
 from chinwag.frontends.tui.state import Anchor, Item, Kind, Said, Told, UiState
 from chinwag.talk.entry import AssistantSaid
 
@@ -54,6 +55,8 @@ class Transcript:
         self._kept: OrderedDict[Key, list[Line]] = OrderedDict()
         self._jobs: OrderedDict[Key, _Job] = OrderedDict()
         self._live = LiveLines()
+        self._numbers = Numbers()
+        self._number = 1  # of the next code block in the item that is being made
         self._spent = 0
         self.made = 0  # items rendered since the beginning, for tests of cost
 
@@ -71,6 +74,7 @@ class Transcript:
         self._kept.clear()
         self._jobs.clear()
         self._live = LiveLines()
+        self._numbers = Numbers()
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -98,7 +102,8 @@ class Transcript:
         if state.live is None:
             return False
         folds = _folds(state, columns)
-        return self._live.advance(state.live, folds, self._talk)
+        number = self._numbers.before(state.items, len(state.items)) + 1
+        return self._live.advance(state.live, folds, self._talk, number)
 
     def settle(self, state: UiState, columns: int) -> None:
         """The answer just heard has settled: its lines are kept, not made again."""
@@ -140,6 +145,7 @@ class Transcript:
         if kept is not None:
             self._kept.move_to_end(key)
             return kept
+        self._number = self._numbers.before(state.items, at) + 1
         return self._made(item, key, folds)
 
     def _made(self, item: Item, key: Key, folds: Folds) -> list[Line]:
@@ -148,7 +154,7 @@ class Transcript:
         if self._talk is None or size == 0:
             return self._keep(key, items.lines_of(item, folds, plain, plain))
         if (self._spent and self._spent + size > AT_ONCE) or size > AT_ONCE:
-            self._jobs.setdefault(key, _Job(item, folds, self))
+            self._jobs.setdefault(key, _Job(item, folds, self, self._number))
             return self._keep(key, items.lines_of(item, folds, plain, plain))
         self._spent += size
         return self._keep(key, items.lines_of(item, folds, self._markdown, self._page))
@@ -160,9 +166,10 @@ class Transcript:
         return lines
 
     def _markdown(self, text: str, columns: int) -> list[Line]:
-        document = self.document(columns)
+        document = self.document(columns, number=self._number)
         document.feed(text)
         document.finish()
+        self._number = document.number
         return items.indented(document.lines, columns)
 
     def _page(self, text: str, columns: int) -> list[Line]:
@@ -171,11 +178,11 @@ class Transcript:
         document.finish()
         return items.indented(document.lines, columns)
 
-    def document(self, columns: int, *, page: bool = False) -> Document:
+    def document(self, columns: int, *, page: bool = False, number: int = 1) -> Document:
         """An empty document as wide as text is drawn."""
         renderer = self._pages if page else self._talk
         assert renderer is not None  # noqa: S101 (asked for only when ready)
-        return Document(renderer, text_columns(columns))
+        return Document(renderer, text_columns(columns), number)
 
     # -- guesses ------------------------------------------------------------------------------
 
@@ -218,7 +225,8 @@ def _size(item: Item) -> int:
 class _Job:
     """A long text being rendered in slices: its parts one after the other, then the whole item."""
 
-    def __init__(self, item: Item, folds: Folds, transcript: Transcript) -> None:
+    def __init__(self, item: Item, folds: Folds, transcript: Transcript, number: int) -> None:
+        self._number = number
         self._item = item
         self._folds = folds
         self._transcript = transcript
@@ -231,20 +239,22 @@ class _Job:
         for _ in range(SLICES):
             if not self._texts:
                 return items.lines_of(self._item, self._folds, self._ready, self._ready)
-            self._step(self._texts[-1])
+            self._step(self._texts[0])
         return None
 
     def _step(self, text: str) -> None:
         if self._document is None:
             page = isinstance(self._item, Told)
-            self._document = self._transcript.document(self._folds.columns, page=page)
+            columns, number = self._folds.columns, self._number
+            self._document = self._transcript.document(columns, page=page, number=number)
             self._document.feed(text)
         if self._document.step():
             return
         self._document.finish()
         self._made[text] = items.indented(self._document.lines, self._folds.columns)
+        self._number = self._document.number
         self._document = None
-        self._texts.pop()
+        self._texts.pop(0)
 
     def _ready(self, text: str, columns: int) -> list[Line]:
         return self._made.get(text) or plain(text, columns)

@@ -459,7 +459,7 @@ def _answered(parts: tuple[AnyPart, ...], endpoint: Endpoint) -> list[Body]:
                     items.append(_sealed(summaries, part.redacted))
                     summaries = []
             case Text(text=text) if text:
-                items.append({"role": "assistant", "content": text})
+                items.append(_said(text))
             case Call():
                 items.append(_said_call(part))
             case _:
@@ -467,6 +467,12 @@ def _answered(parts: tuple[AnyPart, ...], endpoint: Endpoint) -> list[Body]:
     while items and items[-1].get("type") == "reasoning":
         items.pop()  # reasoning that led to nothing is refused
     return items
+
+
+def _said(text: str) -> Body:
+    """Words of an answer, in the long form: llama.cpp does not know the short one."""
+    content = [{"type": "output_text", "text": text}]
+    return {"type": "message", "role": "assistant", "content": content}
 
 
 def _sealed(summaries: list[str], sealed: str) -> Body:
