@@ -93,7 +93,7 @@ def _run(argv: list[str], early: EarlyScreen | None) -> int:
 
 def _leave(code: int) -> None:
     """End at once with ``code``: everything is saved and closed, nothing is left to tear down."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # one that was closed is None
         try:
             stream.flush()
         except (OSError, ValueError):  # the reader has gone, or it was closed at the start

@@ -156,6 +156,22 @@ def test_words_that_come_only_at_the_end_are_said_once(told):
     assert calls(draft) == [["clock", {}]]
 
 
+def test_parts_that_come_only_at_their_end_are_said_once():
+    added = {"type": "response.output_item.added", "output_index": 1}
+    draft, _ = said(
+        Responses(),
+        {"type": "response.output_text.done", "output_index": 0, "text": "Hello"},
+        {"type": "response.output_text.done", "output_index": 0, "text": "Hello"},
+        {**added, "item": {**CALL, "arguments": ""}},
+        {**added, "type": "response.function_call_arguments.done", "arguments": '{"a":1}'},
+        {**added, "type": "response.output_item.done", "item": {**CALL, "arguments": '{"a":1}'}},
+        over(),
+    )
+    assert (draft.text, calls(draft)) == ("Hello", [["clock", {"a": 1}]])
+    draft, _ = said(Responses(), {"type": "response.refusal.done", "refusal": "No."}, over())
+    assert (draft.text, draft.ended.stop) == ("No.", Stop.REFUSAL)
+
+
 def test_events_that_will_be_invented_are_passed_over():
     draft, reading = said(
         Responses(),

@@ -153,6 +153,13 @@ class ResponsesDecoder:
             case "response.refusal.delta":
                 self._refused = True
                 return self._piece(TextDelta, heard)
+            case "response.output_text.done":
+                return self._late(heard, heard.text, TextDelta)
+            case "response.refusal.done":
+                self._refused = True
+                return self._late(heard, heard.refusal, TextDelta)
+            case "response.function_call_arguments.done":
+                return self._late(heard, heard.arguments, CallDelta)
             case "response.output_item.added" if heard.item is not None:
                 return self._begun(heard.item, heard)
             case "response.output_item.done" if heard.item is not None:
@@ -193,6 +200,13 @@ class ResponsesDecoder:
         place = self._place(heard)
         index = self._said[place] = _block(place)
         return [CallDelta(index, arguments=text)]
+
+    def _late(self, heard: _Event, text: Any, kind: type[TextDelta | CallDelta]) -> list[AnyDelta]:
+        """What some servers say only at the end of a part, without pieces before it."""
+        if self._place(heard) in self._said:
+            return []
+        heard.delta = text
+        return self._arguments(heard, text) if kind is CallDelta else self._piece(TextDelta, heard)
 
     def _begun(self, item: _Item, heard: _Event) -> list[AnyDelta]:
         place = self._place(heard)
