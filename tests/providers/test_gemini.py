@@ -294,7 +294,7 @@ def test_options():
         "seed": 5,
         "candidateCount": 1,
         "responseMimeType": "application/json",
-        "responseJsonSchema": {"type": "object", "properties": {"a": {"enum": [1]}}},
+        "responseJsonSchema": {"type": "object", "properties": {"a": {"enum": [1], "type": "integer"}}},
     }
     assert sent["safetySettings"] == []
     assert "generationConfig" not in body(asked())
@@ -410,7 +410,7 @@ def test_schemas_hold_only_what_is_known_there():
         "additionalProperties": False,
         "properties": {
             "pattern": {"type": "string"},
-            "kind": {"enum": ["x"]},
+            "kind": {"enum": ["x"], "type": "string"},
             "n": {"type": "integer", "minimum": 1},
             "list": {"type": "array", "items": {"$ref": "#/$defs/T"}},
             "one": {"$ref": "#/$defs/T"},

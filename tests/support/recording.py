@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from chinwag.errors import ProviderError
@@ -20,7 +20,7 @@ from chinwag.providers.reading import Reading
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.draft import Draft
 from chinwag.talk.message import Call
-from support.servers import Asked, Loopback, Reply
+from support.servers import Loopback, Reply
 
 WHERE = Where("p", "host", "m")
 
@@ -102,14 +102,26 @@ def tried_cut(dialect: Dialect, stream: bytes, sign: bytes) -> None:
 
 
 class Recorder(Loopback):
-    """A server that writes down what it is asked, and answers everybody with ``stream``.
+    """A server that writes down what it is asked; it answers with ``streams`` in their order."""
 
-    ``last`` is the latest request.
-    """
+    def __init__(self, *streams: bytes, content_type: str = "text/event-stream") -> None:
+        super().__init__(*(Reply([stream], content_type=content_type) for stream in streams))
 
-    def __init__(self, stream: bytes, content_type: str = "text/event-stream") -> None:
-        super().__init__(Reply([stream], content_type=content_type))
 
-    @property
-    def last(self) -> Asked:
-        return self.asked[-1]
+def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
+    """Where two JSON values differ: paths, list places as ``*``, ``+`` what only ours has,
+    ``-`` what only theirs has, ``~`` what both have and say differently."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in sorted({*ours, *theirs}):
+            inner = f"{path}.{key}" if path else key
+            if key not in theirs:
+                yield f"+{inner}"
+            elif key not in ours:
+                yield f"-{inner}"
+            else:
+                yield from differences(ours[key], theirs[key], inner)
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for one, two in zip(ours, theirs, strict=True):
+            yield from differences(one, two, f"{path}.*")
+    elif ours != theirs:
+        yield f"~{path}"

@@ -112,13 +112,16 @@ def _parts(state: UiState, status: Status, draft: tuple[int, bool] | None) -> li
         out.append(Part(4, "footer", speed))
     if status.cost is not None:
         out.append(Part(5, "footer", f"${status.cost:.3f}"))
-    out.append(_saved(status))
+    if len(state.session):
+        out.append(_saved(status))
     if status.private:
         out.append(Part(2, "footer.good", "private"))
     if not status.private and not status.store.startswith("file:"):
         out.append(Part(6, "footer", for_screen(safe_line(status.store, 24))))
     if state.busy:
         out.append(Part(1, "footer", "stopping" if state.stopping else "esc stops"))
+    if status.model:
+        out.append(Part(8, "footer", for_screen(safe_line(status.model, 32))))
     return out
 
 

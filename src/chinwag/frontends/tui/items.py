@@ -137,7 +137,7 @@ def header(number: str, who: str, style: str, right: str, columns: int) -> Line:
 
 def divider(label: str, columns: int) -> Line:
     """A rule with words in it."""
-    words = clip(f" ── {label} ", columns)
+    words = clip(f" ── {label} " if label else " ", columns)
     return [("class:rule", words + "─" * max(0, columns - 1 - width(words)))]
 
 

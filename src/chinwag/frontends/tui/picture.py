@@ -76,9 +76,15 @@ class Picture:
         if columns != self.size[0] and self._seen.state.live is not None:
             self._seen.stale()
         self.size = (columns, room)
-        if not self._seen.state.items and self._seen.state.live is None:
-            return view.welcome(self._seen.desk.status(), columns, room)[:room]
-        seen = self._seen.transcript.view(self._seen.state, columns, room)
+        state = self._seen.state
+        hello: list[Line] = []
+        if view.is_new(state):
+            hello = view.welcome(self._seen.desk.status(), columns, room)[:room]
+        seen = self._seen.transcript.view(state, columns, room)
+        if hello and len(hello) + len(seen.lines) < room:
+            return [*hello, [], *seen.lines]
+        if hello and not state.items:
+            return hello
         if seen.below and room > 1:
             return [*seen.lines[: room - 1], view.more_line(seen.below + 1, COUNTED, columns)]
         return seen.lines

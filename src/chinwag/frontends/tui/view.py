@@ -11,13 +11,15 @@ from typing import TypeAlias
 from chinwag.frontends.tui import first_frame, picking
 from chinwag.frontends.tui.items import clipped, indented, one, sides
 from chinwag.frontends.tui.promises import Status
-from chinwag.frontends.tui.state import Picker, UiState
+from chinwag.frontends.tui.state import Kind, Picker, Told, UiState
 from chinwag.frontends.tui.update import queued_line, title_of
 from chinwag.text.cells import pad, width
 
 Line: TypeAlias = list[tuple[str, str]]
 
 QUEUED_SHOWN = 3
+NOTICES = 5
+"""Lines of the program beside which the welcome stays."""
 PICKER_ROWS = 10
 
 
@@ -49,6 +51,13 @@ def more_line(below: int, most: int, columns: int) -> Line:
     words = long if width(long) < columns - 2 else f"↓ {count} more"
     words = one(words, columns - 1)
     return [("", " " * max(0, columns - 1 - width(words))), ("class:more", words)]
+
+
+def is_new(state: UiState) -> bool:
+    """Whether nothing has been said yet, and the program has had no more than a few words."""
+    few = len(state.items) <= NOTICES
+    told = all(isinstance(item, Told) and item.kind is not Kind.PAGE for item in state.items[:])
+    return state.live is None and few and told
 
 
 def welcome(status: Status, columns: int, rows: int) -> list[Line]:

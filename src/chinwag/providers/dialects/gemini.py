@@ -371,6 +371,7 @@ _KEPT: Final = frozenset(
     "$anchor $id $ref additionalProperties anyOf description enum format items maxItems maximum"
     " minItems minimum oneOf prefixItems propertyOrdering required title type".split()
 )
+_KINDS: Final = {bool: "boolean", int: "integer", float: "number", type(None): "null"}
 _BY_NAME: Final = {"properties": "properties", "$defs": "$defs", "definitions": "$defs"}
 
 
@@ -393,6 +394,7 @@ def cleaned(schema: Any) -> Any:
             kept[_BY_NAME[key]] = {name: cleaned(inner) for name, inner in value.items()}
         elif key == "const":
             kept["enum"] = [value]
+            kept.setdefault("type", _KINDS.get(type(value), "string"))
         elif key in _KEPT:
             kept[key] = _inside(key, value)
     return _nullable(kept) if schema.get("nullable") is True else kept
