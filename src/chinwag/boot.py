@@ -105,15 +105,16 @@ class EarlyScreen:
     """The terminal between exec and the real screen.
 
     It paints the first frame, then a thread reads keys and shows them while the imports run, so
-    that the first letter is seen at once. `stop` hands over every byte typed since exec, in order;
-    it must be called before anybody else reads the terminal.
+    that the first letter is seen at once. `hand_over` gives every byte typed since exec, in order;
+    it must be called before anybody else reads the terminal. Whoever takes over restores the
+    screen; until then that is done here, whatever happens.
     """
 
     def __init__(self) -> None:
         import termios
 
         self._found: list[Any] = termios.tcgetattr(0)
-        self._restored = False
+        self._restored = self._handed_over = False
         self._typed = bytearray()
         self._shown = 0  # characters of the line that are on the screen; -1: no more are shown
         self._half = b""  # the first byte of a letter of two
@@ -198,8 +199,13 @@ class EarlyScreen:
             else:
                 self._shown = -1
 
-    def stop(self) -> str:
-        """End the reading; returns all that was typed. Harmless when it has ended."""
+    def hand_over(self) -> str:
+        """The real screen takes over: returns all that was typed."""
+        self._handed_over = True
+        return self._stop()
+
+    def _stop(self) -> str:
+        """End the reading; returns what was read. Harmless when it has ended."""
         if self._stopping[1] >= 0:
             os.write(self._stopping[1], b".")
             self._ended.acquire()
@@ -209,24 +215,19 @@ class EarlyScreen:
         typed, self._typed = bytes(self._typed), bytearray()
         return typed.decode("utf-8", "surrogateescape")
 
-    def leave_screen(self) -> None:
-        """Back to the normal screen, because what was asked for is no full screen after all."""
-        if not self._restored:
-            self.stop()
-            _write(LEAVE_SCREEN)
-            self.give_back()
-
     def give_back(self) -> None:
-        """The terminal's own settings again. Harmless when done already."""
+        """The terminal as it was found. Harmless when done already."""
         if self._restored:
             return
         self._restored = True
-        self.stop()
+        self._stop()
         import termios
 
         try:
+            if not self._handed_over:
+                _write(LEAVE_SCREEN)
             termios.tcsetattr(0, termios.TCSADRAIN, self._found)
-        except termios.error:
+        except (OSError, termios.error):
             pass  # the terminal has gone: nobody is left to give it back to
 
 

@@ -335,7 +335,7 @@ def run(argv: list[str], early: EarlyScreen | None) -> int:
 
 def _called(command: Any, words: list[str], early: EarlyScreen | None) -> int:
     if {"--help", "-h"} & set(words) and early is not None:
-        early.leave_screen()
+        early.give_back()
     try:
         code = command(words, prog_name="chat", standalone_mode=False)
     except ChinwagError as error:
@@ -356,7 +356,7 @@ def _refuse(sentence: str, early: EarlyScreen | None) -> int:
     from chinwag.text.safe import safe
 
     if early is not None:
-        early.leave_screen()
+        early.give_back()
     sys.stderr.write(f"chat: {safe(sentence)}\n")
     return WRONG_USE
 

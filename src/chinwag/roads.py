@@ -60,7 +60,7 @@ def run_bare(argv: list[str], early: EarlyScreen | None) -> int:
         return take(Asked(), {}, "", early)
     except ChinwagError as error:
         if early is not None:
-            early.leave_screen()
+            early.give_back()
         _say(f"{error.message} - {error.hint}" if error.hint else error.message)
         return WRONG_USE
 
@@ -86,7 +86,7 @@ def take(asked: Asked, flags: Flags, config: str, early: EarlyScreen | None) -> 
 
 def _leave_early(early: EarlyScreen | None) -> None:
     if early is not None:
-        early.leave_screen()
+        early.give_back()
 
 
 def _is_terminal(stream: Any) -> bool:
@@ -343,7 +343,7 @@ async def _shown(house: House, opening: Opening, early: EarlyScreen | None) -> D
         theme=_theme(house),
         vi=house.settings.vi,
         mouse=house.settings.mouse,
-        first_keys=early.stop() if early else None,
+        first_keys=early.hand_over() if early else None,
         painted=trace.painted if trace else None,
         keys=house.settings.keys,
     )

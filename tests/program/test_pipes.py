@@ -193,9 +193,11 @@ def test_stdout_closed(world):
     done = subprocess.run(
         ["/bin/sh", "-c", command], capture_output=True, env=world.env, timeout=30, check=False
     )
-    assert done.returncode in (0, 1)
-    assert b"Traceback" not in done.stderr
-    assert len(world.talk()) == 2
+    assert done.returncode in (1, 2)
+    err = done.stderr.decode()
+    assert "Traceback" not in err
+    assert "stdout" in err
+    assert len(err.splitlines()) == 1
 
 
 def test_nothing_to_answer_is_wrong_use(world):
@@ -220,7 +222,11 @@ def test_ctrl_c_ends_one_answer_with_130_and_keeps_what_was_said(world, endless_
         stderr=subprocess.PIPE,
         env=world.env,
     )
-    begun = os.read(process.stdout.fileno(), 100).decode()
+    begun = ""
+    while wave(3) not in begun:
+        piece = os.read(process.stdout.fileno(), 100)
+        assert piece, f"it ended by itself: {begun}"
+        begun += piece.decode()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130, err

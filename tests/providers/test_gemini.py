@@ -294,7 +294,10 @@ def test_options():
         "seed": 5,
         "candidateCount": 1,
         "responseMimeType": "application/json",
-        "responseJsonSchema": {"type": "object", "properties": {"a": {"enum": [1], "type": "integer"}}},
+        "responseJsonSchema": {
+            "type": "object",
+            "properties": {"a": {"enum": [1], "type": "integer"}},
+        },
     }
     assert sent["safetySettings"] == []
     assert "generationConfig" not in body(asked())
@@ -306,9 +309,9 @@ def test_options():
         ("gemini-2.5-flash", "low", {"includeThoughts": True, "thinkingBudget": 1024}),
         ("gemini-2.5-flash", "off", {"thinkingBudget": 0}),
         ("gemini-2.5-pro", "off", {"thinkingBudget": 128}),
-        ("gemini-3-pro-preview", "high", {"includeThoughts": True, "thinkingLevel": "high"}),
-        ("gemini-3-pro-preview", "off", {"thinkingLevel": "low"}),
-        ("gemini-3.5-flash", "off", {"thinkingLevel": "minimal"}),
+        ("gemini-3-pro-preview", "high", {"includeThoughts": True, "thinkingLevel": "HIGH"}),
+        ("gemini-3-pro-preview", "off", {"thinkingLevel": "LOW"}),
+        ("gemini-3.5-flash", "off", {"thinkingLevel": "MINIMAL"}),
     ],
 )
 def test_thinking(model, effort, config):

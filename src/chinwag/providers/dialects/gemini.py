@@ -345,11 +345,11 @@ def _thinking(model: str, effort: str | None, profile: Profile) -> Body:
             return {"thinkingConfig": {"includeThoughts": True}} if profile.thinks else {}
         case "off" if _generation(model) >= 3:
             # The big ones cannot do without, and know no less than low.
-            return {"thinkingConfig": {"thinkingLevel": "low" if "pro" in model else "minimal"}}
+            return {"thinkingConfig": {"thinkingLevel": "LOW" if "pro" in model else "MINIMAL"}}
         case "off":
             return {"thinkingConfig": {"thinkingBudget": 128 if "pro" in model else 0}}
         case _ if _generation(model) >= 3:
-            asked: Body = {"thinkingLevel": effort}
+            asked: Body = {"thinkingLevel": effort.upper()}
         case _:
             asked = {"thinkingBudget": _BUDGETS.get(effort, _BUDGETS["medium"])}
     return {"thinkingConfig": {"includeThoughts": True, **asked}}
