@@ -202,7 +202,7 @@ def resumed(world: World, count: int, n: int) -> float:
     trace = world.home / f"resumed-{count}-{n}"
     command = [CHAT, "--resume", f"talk-{count}"]
     with Terminal(command, world.env | {"CHINWAG_TRACE": str(trace)}, draws=False) as terminal:
-        at = terminal.wait_raw(f"number {count // 2 - 1};".encode(), 30)
+        at = terminal.wait_raw(f"stone{count // 2 - 1}x".encode(), 30)
         terminal.ready()
         terminal.send("\x04")
         terminal.exit_code(20)

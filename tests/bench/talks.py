@@ -24,7 +24,7 @@ def depth(hour: int) -> float:
     return {n} + 2.4 * (hour % 12)
 ```
 
-That is all there is to know about number {n}; the rest is weather, and a good rope.
+That is all there is to know about stone{n}x, the rest is weather, and a good rope.
 """
 
 

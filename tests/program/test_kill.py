@@ -11,7 +11,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -31,12 +30,12 @@ pytestmark = pytest.mark.slow
 #: Starts like `chat`, but in a process that was forked with everything imported: a kill then falls
 #: into the program's work, not into the interpreter's start.
 RUNNER = """
-import os, sys
+import os, signal, sys, time
 import chinwag.cli, chinwag.wiring, chinwag.frontends.plain, chinwag.frontends.jsonl
 import chinwag.providers.http, chinwag.stores.files, chinwag.context.counting
 from chinwag.boot import main
 for line in sys.stdin:
-    args = line.rstrip("\\n").split("\\t")
+    seconds, *args = line.rstrip("\\n").split("\\t")
     pid = os.fork()
     if not pid:
         os.dup2(os.open(args[0], os.O_RDONLY), 0)
@@ -47,21 +46,23 @@ for line in sys.stdin:
             main()
         finally:
             os._exit(0)
-    print(pid, flush=True)
+    time.sleep(float(seconds))  # the instant of the strike, not a wait for something
+    os.kill(pid, signal.SIGKILL)  # not waited for yet: the number is still its own
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
 
 @pytest.fixture
 def runner(world: World):
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUNNER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=(world.home / "stderr").open("wb"),
-        env=world.env,
-        text=True,
-    )
+    with (world.home / "stderr").open("wb") as complaints:
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUNNER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=world.env,
+            text=True,
+        )
     try:
         yield process
     finally:
@@ -106,18 +107,9 @@ def acknowledged(world: World) -> dict[str, int]:
 
 def struck(process: subprocess.Popen, args: list[str], seconds: float) -> int:
     """Run it, kill it after so long; returns how it ended (-9: it was struck)."""
-    process.stdin.write("\t".join(args) + "\n")
+    process.stdin.write("\t".join([str(seconds), *args]) + "\n")
     process.stdin.flush()
-    pid = int(process.stdout.readline())
-    time.sleep(seconds)  # the instant of the strike, not a wait for something
-    os_kill(pid)
     return int(process.stdout.readline())
-
-
-def os_kill(pid: int) -> None:
-    import os
-
-    os.kill(pid, signal.SIGKILL)  # not yet waited for: the number is still its own
 
 
 def readable(path: Path) -> bool:
@@ -150,6 +142,8 @@ def test_random_kills(world, runner, soak):
     for session, entries in safe.items():
         assert session in documents, f"{session} has gone"
         assert len(documents[session]["messages"]) >= entries
+    statuses = [m.get("status") for d in documents.values() for m in d["messages"]]
+    assert "interrupted" in statuses, "no answer was struck while it streamed"
     for document in documents.values():
         numbers = [m["n"] for m in document["messages"]]
         assert numbers == list(range(1, len(numbers) + 1))

@@ -454,8 +454,8 @@ CHAT = {
     " answer; no part of a request",
 }
 RESPONSES = {
-    "-input.*.id": "nothing is stored there, so ids name nothing; without them an answer that was"
-    " made elsewhere goes the same way",
+    "-input.*.id": "nothing is stored there, so ids name nothing; and reasoning with an id is"
+    " refused unless exactly what followed it comes with its own",
     "-input.*.status": "what is sent back was complete: the server takes that for granted",
     "-input.*.content.*.annotations": "always empty, as no tool that makes any runs on the server",
     "-input.*.content.*.logprobs": "never asked for",

@@ -136,7 +136,8 @@ def test_calls_keep_the_ids_they_have_and_get_stable_ones_where_they_have_none()
     [
         ("STOP", "end"), ("MAX_TOKENS", "length"), ("SAFETY", "filter"), ("RECITATION", "filter"),
         ("BLOCKLIST", "filter"), ("PROHIBITED_CONTENT", "filter"), ("SPII", "filter"),
-        ("LANGUAGE", "filter"), ("IMAGE_SAFETY", "filter"),
+        ("LANGUAGE", "filter"), ("IMAGE_SAFETY", "filter"), ("FUNCTION_CALL", "tools"),
+        ("CONTINUATION", "length"), ("MODEL_ARMOR", "filter"), ("ESCALATION", "filter"),
     ],
 )  # fmt: skip
 def test_ends(reason, stop):
@@ -223,7 +224,7 @@ TALK = (
         "",
         Thinking("Hmm.", "sig", "gemini/gemini-3-pro"),
         Text("I look."),
-        Call("c1", "clock", '{"zone": "utc"}', "sig2"),
+        Call("c1", "clock", '{"zone": "utc"}', "sig2", "gemini/gemini-3-pro"),
         Call("c2", "clock", ""),
     ),
     Message.tool("c1", "12:00", name="clock"),
@@ -328,7 +329,7 @@ def test_thoughts_are_shown_where_the_model_is_known_to_have_some():
 
 def test_what_others_thought_and_signed_stays_with_them():
     for source in ("openrouter/g", "anthropic/c"):
-        parts = (Thinking("secret", "sig", source), Text("x"), Call("c", "t", "{}", "sig2"))
+        parts = (Thinking("secret", "sig", source), Text("x"), Call("c", "t", "{}", "sig2", source))
         talk = (Message.user("a"), Message(Role.ASSISTANT, parts), Message.tool("c", "1"))
         for model in ("gemini-2.5-pro", "gemini-3-pro"):
             sent = Gemini().encode(asked(*talk, model=model), GOOGLE).body
@@ -430,6 +431,7 @@ def test_addresses():
     for url, path in [
         ("https://x", "/v1beta/models/m:streamGenerateContent?alt=sse"),
         ("https://x/v1beta/", "/models/m:streamGenerateContent?alt=sse"),
+        ("https://x/v1beta/openai/", "//v1beta/models/m:streamGenerateContent?alt=sse"),
         ("https://x/gemini", "/v1beta/models/m:streamGenerateContent?alt=sse"),
     ]:
         endpoint = Endpoint(name="g", base_url=url)

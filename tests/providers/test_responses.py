@@ -10,11 +10,12 @@ from chinwag.errors import Overloaded, RateLimited, StreamBroken
 from chinwag.providers.base import Options, Profile, Request
 from chinwag.providers.dialects.base import Endpoint
 from chinwag.providers.dialects.responses import UNSENT, Responses
+from chinwag.providers.http import HttpProvider
 from chinwag.talk.delta import Ended, Stop
 from chinwag.talk.message import Call, File, Image, Message, Role, Text, Thinking
 from chinwag.talk.tool import ToolSpec
 from chinwag.talk.usage import Usage
-from support import recording, shared
+from support import llama, recording, shared
 from support.recording import calls, drafted, heard, said
 
 NAMES = shared.names("responses")
@@ -177,6 +178,7 @@ def test_events_that_will_be_invented_are_passed_over():
         Responses(),
         {"type": "response.new.delta", "delta": {"deep": 1}, "item": {"name": 7, "content": 8}},
         {"type": "keepalive", "sequence_number": 3},
+        {"type": "response.mcp_list_tools.failed", "error": {"message": "one tool less"}},
         {"type": "response.output_item.done", "item": {"type": "web_search_call"}},
         piece("yes"),
         over(),
@@ -431,3 +433,34 @@ def test_a_turn_only_appends(pairs):
     one, two = (Responses().encode(r, OPENAI).body for r in (first, second))
     assert one.endswith(b"]}")
     assert two.startswith(one[:-2])
+
+
+@pytest.mark.server
+@pytest.mark.skipif(bool(llama.missing()), reason=llama.missing() or "-")
+async def test_the_real_llama_cpp(tmp_path):
+    """A server that is strict about forms: words, calls and results of every turn are taken."""
+    from support import tiny_gguf
+
+    tiny_gguf.write(tmp_path / "tiny.gguf")
+    talk = (
+        Message.user("What time is it?"),
+        Message.assistant(
+            "I look.",
+            Thinking("Foreign.", "sig", "anthropic/c"),
+            Call("call_1", "clock", '{"zone": "utc"}'),
+            Call("call_2", "clock", ""),
+        ),
+        Message.tool("call_1", "12:00"),
+        Message.tool("call_2", "no zone", is_error=True),
+        Message.assistant("It is noon."),
+        Message.user("Thanks."),
+    )
+    with llama.serving(tmp_path / "tiny.gguf") as server:
+        there = HttpProvider(Endpoint(name="l", base_url=f"{server.address}/v1"), Responses())
+        for messages in (talk[:1], talk):
+            request = Request("m", messages, "Be brief.", (CLOCK,), Options(max_tokens=8))
+            draft = drafted([delta async for delta in there.stream(request)])
+            assert draft.text
+            assert draft.ended.raw == "completed"
+            assert draft.usage.input > 0
+        await there.aclose()

@@ -84,8 +84,9 @@ def tried_cut(dialect: Dialect, stream: bytes, sign: bytes) -> None:
     words = drafted(heard(dialect, [stream])[0])
     safe_from = stream.index(sign)
     # A short one at every byte; of a long one every byte of the end, where the signs are.
-    step = max(1, len(stream) // 150)
-    last = range(max(0, len(stream) - 300), len(stream))
+    few = len(stream) > 50_000
+    step = max(1, len(stream) // (50 if few else 150))
+    last = range(max(0, len(stream) - (50 if few else 300)), len(stream))
     for place in sorted({*range(0, len(stream), step), *last}):
         for broken in (False, True):
             deltas, reading = heard(dialect, [stream[:place]], broken=broken)

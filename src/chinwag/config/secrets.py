@@ -230,7 +230,7 @@ def _refuse_unless_private(facts: os.stat_result, path: Path) -> None:
 
 # --- taking keys out of text ----------------------------------------------------------------------
 
-_SHAPES: Final = re.compile(
+_SHAPES: Final = (  # compiled, and kept by `re`, on the first use
     r"(?<![A-Za-z0-9])(?:sk|pk|rk|gsk|xai|hf|nvapi|pplx|ghp|github_pat|AIza|ya29)[-_.]?"
     r"[A-Za-z0-9][A-Za-z0-9_\-.]{14,}"
     r"|(?i:(?<=bearer )|(?<=api-key: )|(?<=api_key=)|(?<=[?&]key=))[A-Za-z0-9_\-.~+/=]{8,}"
@@ -243,4 +243,4 @@ def redact(text: str, secrets: Iterable[Secret] = ()) -> str:
     for value in sorted(values, key=len, reverse=True):
         if value:
             text = text.replace(value, SHOWN)
-    return _SHAPES.sub(SHOWN, text)
+    return re.sub(_SHAPES, SHOWN, text)

@@ -51,9 +51,10 @@ LEAST_LESSON: Final = 20
 UNGUARDED: Final = 900_000
 LONGEST_RUN: Final = 100_000
 
-_SPACE = re.compile(r"\s+")
-_O200K = re.compile(r"(gpt-4o|gpt-4\.\d|gpt-5(\.\d+)?|gpt-oss|chatgpt|codex|o[134])(?![a-z0-9])")
-_CL100K = re.compile(
+# Patterns are compiled (and kept by `re`) when they are first used: a start needs few of them.
+_SPACE = r"\s+"
+_O200K = r"(gpt-4o|gpt-4\.\d|gpt-5(\.\d+)?|gpt-oss|chatgpt|codex|o[134])(?![a-z0-9])"
+_CL100K = (
     r"(gpt-4(?!\.\d)|gpt-4-32k|gpt-3\.5|gpt-35|text-embedding|davinci-002|babbage-002)(?![a-z0-9])"
 )
 
@@ -81,9 +82,9 @@ def encoding_name(model: str) -> str | None:
     Understands ``provider/model``, ``provider:model``, fine-tunes (``ft:gpt-4o:…``) and dates.
     """
     for name in _spellings(model.strip().lower()):
-        if _O200K.match(name):
+        if re.match(_O200K, name):
             return "o200k_base"
-        if _CL100K.match(name):
+        if re.match(_CL100K, name):
             return "cl100k_base"
     return None
 
@@ -97,21 +98,23 @@ def _spellings(model: str) -> tuple[str, ...]:
 
 # Characters a token, by kind, as o200k_base has it over everyday text.
 _KINDS: Final = (
-    (re.compile(r"[A-Za-z]+"), 4.2),
-    (re.compile(r"[0-9]+"), 2.9),
-    (re.compile(r"[!-/:-@\[-`{-~]+"), 1.5),
-    (re.compile(r"\s\s+"), 6.0),
-    (re.compile(r"[\u00a1-\u1cff]+"), 2.5),
-    (re.compile(r"[\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]+"), 1.35),
-    (re.compile(r"[\u2000-\u2e7f\ue000-\uf8ff\ufe00-\uffff\U0001f000-\U0001ffff]+"), 0.75),
+    (r"[A-Za-z]+", 4.2),
+    (r"[0-9]+", 2.9),
+    (r"[!-/:-@\[-`{-~]+", 1.5),
+    (r"\s\s+", 6.0),
+    (r"[\u00a1-\u1cff]+", 2.5),
+    (r"[\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]+", 1.35),
+    (r"[\u2000-\u2e7f\ue000-\uf8ff\ufe00-\uffff\U0001f000-\U0001ffff]+", 0.75),
 )
+ASCII_KINDS: Final = 4
 
 
 def estimate(text: str) -> int:
     """A likely number of tokens, looking only at which scripts ``text`` is written in."""
     if not text:
         return 0
-    total = sum(sum(map(len, kind.findall(text))) / each for kind, each in _KINDS)
+    kinds = _KINDS[:ASCII_KINDS] if text.isascii() else _KINDS
+    total = sum(sum(map(len, re.findall(kind, text))) / each for kind, each in kinds)
     return max(1, round(total))
 
 
@@ -128,7 +131,7 @@ def pieces(text: str) -> Iterator[str]:
     """``text`` cut so that no piece can make tiktoken panic; nearly always in one piece."""
     start = 0
     if len(text) > UNGUARDED:
-        for run in _SPACE.finditer(text):
+        for run in re.finditer(_SPACE, text):
             for cut in range(run.start() + LONGEST_RUN, run.end(), LONGEST_RUN):
                 yield text[start:cut]
                 start = cut

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,6 +18,8 @@ from chinwag.errors import ConfigError, ModelUnknown, nearest
 from chinwag.providers.base import Provider
 
 if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
     from chinwag.providers.dialects.base import Dialect, Endpoint
 
 
@@ -74,10 +75,11 @@ ROWS: Final = (
     _row("anthropic", "https://api.anthropic.com", "claude-sonnet-5", dialect="anthropic"),
     _row(
         "gemini",
-        "https://generativelanguage.googleapis.com/v1beta/openai",
+        "https://generativelanguage.googleapis.com",
         "gemini-2.5-flash",
         "GEMINI_API_KEY",
         "GOOGLE_API_KEY",
+        dialect="gemini",
     ),
     _row("openrouter", "https://openrouter.ai/api/v1", "openrouter/auto"),
     _row("groq", "https://api.groq.com/openai/v1", "llama-3.3-70b-versatile"),
@@ -289,7 +291,7 @@ class Catalog:
             told = (self._env.get(variable, "").strip() for variable in row.addresses)
             address = next((t for t in told if t), row.base_url)
         address = _normal(row, address)
-        if not address.startswith(("http://", "https://")) or not urlsplit(address).hostname:
+        if not address.startswith(("http://", "https://")) or not _split(address).hostname:
             raise ConfigError(
                 f"{address or 'nothing'} is no address",
                 hint="an address looks like https://host/v1",
@@ -366,11 +368,17 @@ def ollama_address(text: str) -> str:
     return f"{scheme}://{host}:{port}{slash}{path}".rstrip("/")
 
 
+def _split(address: str) -> SplitResult:
+    from urllib.parse import urlsplit  # 5 ms, paid when an address is asked for
+
+    return urlsplit(address)
+
+
 def _normal(row: Row, address: str) -> str:
     if row.dialect == "ollama":
         return ollama_address(address).removesuffix("/v1")
     address = address.rstrip("/")
-    if row.local and address and not urlsplit(address).path:
+    if row.local and address and not _split(address).path:
         return address + "/v1"
     return address
 
@@ -413,6 +421,14 @@ def _dialect(row: Row) -> Dialect:
             from chinwag.providers.dialects.ollama import Ollama
 
             return Ollama()
+        case "responses":
+            from chinwag.providers.dialects.responses import Responses
+
+            return Responses()
+        case "gemini":
+            from chinwag.providers.dialects.gemini import Gemini
+
+            return Gemini()
     near = nearest(row.dialect, DIALECTS)
     raise ConfigError(
         f"there is no dialect named {row.dialect}",
@@ -421,7 +437,7 @@ def _dialect(row: Row) -> Dialect:
     )
 
 
-DIALECTS: Final = ("openai", "anthropic", "ollama", "llamacpp")
+DIALECTS: Final = ("openai", "responses", "anthropic", "gemini", "ollama", "llamacpp")
 
 
 def _needs_key(row: Row) -> bool:

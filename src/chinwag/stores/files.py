@@ -26,9 +26,10 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import msgspec
 
 from chinwag.errors import (
     SessionConflict,
@@ -71,8 +72,7 @@ _LOCK_TRIES = 5  # 10 ms apart: a reader may hold the lock for an instant while 
 _KEPT_AS = {Shape.DAMAGED: "damaged", Shape.CHANGED: "outside", Shape.FOREIGN: "original"}
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(msgspec.Struct, eq=False):
     """What we know of one session's file, so that an append need not read it.
 
     Everything before ``closing_at`` is acknowledged. ``seen`` is the file as we left it.
@@ -95,8 +95,7 @@ class _Open:
     keep: str = ""
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(msgspec.Struct, eq=False):
     fd: int
     size: int
     named: bool = False  # whether its name in the folder is on stable storage

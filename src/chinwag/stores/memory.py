@@ -7,7 +7,8 @@ by changing what was passed; and each reader gets objects of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from chinwag.errors import SessionConflict, SessionNotFound, UsageError, nearest
 from chinwag.stores import document as doc
@@ -18,11 +19,10 @@ from chinwag.talk.entry import AnyEntry
 from chinwag.talk.session import Birth, Header, Headline
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(msgspec.Struct, eq=False):
     birth: Birth
     headline: Headline
-    lines: list[bytes] = field(default_factory=list)
+    lines: list[bytes] = []
 
 
 class MemoryStore(SessionStore):

@@ -19,7 +19,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar, assert_never
 
 import msgspec
@@ -63,38 +62,32 @@ class ConflictReport(msgspec.Struct, frozen=True):
 Report: TypeAlias = SavedReport | FailedReport | ConflictReport
 
 
-@dataclass(slots=True, frozen=True)
-class _Append:
+class _Append(msgspec.Struct, frozen=True):
     session_id: str
 
 
-@dataclass(slots=True, frozen=True)
-class _Begin:
+class _Begin(msgspec.Struct, frozen=True):
     session_id: str
     part: _Part
 
 
-@dataclass(slots=True, frozen=True)
-class _End:
+class _End(msgspec.Struct, frozen=True):
     session_id: str
     part: _Part | None
 
 
-@dataclass(slots=True, frozen=True)
-class _Call:
+class _Call(msgspec.Struct, frozen=True):
     run: Callable[[SessionStore], None]
 
 
-@dataclass(slots=True, frozen=True)
-class _Close:
+class _Close(msgspec.Struct, frozen=True):
     pass
 
 
 _Job: TypeAlias = _Append | _Begin | _End | _Call | _Close
 
 
-@dataclass(slots=True)
-class _Batch:
+class _Batch(msgspec.Struct, eq=False):
     """Entries handed over together, to be numbers at+1…
 
     ``after`` is how many calls had been handed over before: it waits for those. ``tried`` says
@@ -109,12 +102,11 @@ class _Batch:
     tried: bool = False
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(msgspec.Struct, eq=False):
     """An answer that is coming in; ``buffer`` is filled by the loop and emptied by the thread."""
 
     head: PartHead
-    buffer: list[AnyDelta] = field(default_factory=list)
+    buffer: list[AnyDelta] = []
     open: bool = False
     broken: bool = False  # a piece is missing: nothing more is written to it
     flushed: float = 0.0
@@ -130,23 +122,21 @@ class _Part:
         return self.synced + SYNC_EVERY if self.unsynced else None
 
 
-@dataclass(slots=True)
-class _Line:
+class _Line(msgspec.Struct, eq=False):
     """One session's way to the store."""
 
     saved: int = 0
-    waiting: deque[_Batch] = field(default_factory=deque)
+    waiting: deque[_Batch] = msgspec.field(default_factory=deque)
     reason: str = ""  # why saving fails at present
     retry_at: float = 0.0
     lost: str = ""  # why nothing more is written: the conflict's message
     refused: bool = False  # entries were handed back and nobody has taken care of them
     part: _Part | None = None
     end_due: bool = False  # the part may go as soon as what waits is safe
-    waiters: list[_Waiter] = field(default_factory=list)
+    waiters: list[_Waiter] = []
 
 
-@dataclass(slots=True)
-class _Waiter:
+class _Waiter(msgspec.Struct, eq=False):
     through: int
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[bool]

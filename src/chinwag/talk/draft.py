@@ -8,7 +8,7 @@ blocks began; a surrogate pair cut in two deltas is joined, a lone surrogate bec
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from typing import TypeAlias
 
 import msgspec
@@ -216,5 +216,5 @@ def _part(block: Block, source: str) -> AnyPart | None:
         case CallBlock(pieces=pieces, id=id, name=name, signature=signature):
             if not name:
                 return None
-            made = id or f"call_{uuid.uuid4().hex[:16]}"
-            return Call(made, name, _joined(pieces) or "{}", signature)
+            made = id or f"call_{secrets.token_hex(8)}"
+            return Call(made, name, _joined(pieces) or "{}", signature, source if signature else "")

@@ -60,12 +60,16 @@ class File(Media, frozen=True, omit_defaults=True, tag="file"):
 
 
 class Call(Part, frozen=True, omit_defaults=True, tag="call"):
-    """The model asks for a tool. ``arguments`` is the JSON text as the model wrote it."""
+    """The model asks for a tool. ``arguments`` is the JSON text as the model wrote it.
+
+    A ``signature`` goes back only to ``source`` (`provider/model`), which signed it.
+    """
 
     id: str
     name: str
     arguments: str = "{}"
     signature: str = ""
+    source: str = ""
 
 
 class Result(Part, frozen=True, omit_defaults=True, tag="result"):

@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_OPENING = re.compile(
+# Compiled, and kept by `re`, when a fence is first looked for.
+_OPENING = (
     r"(?P<lead>(?:[ \t]*(?:>|(?:[-*+]|\d{1,9}[.)])(?=[ \t])))*[ \t]*)"
     r"(?P<mark>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)"
 )
-_ITEM = re.compile(r"[ \t]*(?:>[ \t]?)*(?:[-*+]|\d{1,9}[.)])[ \t]")
+_ITEM = r"[ \t]*(?:>[ \t]?)*(?:[-*+]|\d{1,9}[.)])[ \t]"
 
 
 class Fence(NamedTuple):
@@ -33,7 +34,7 @@ def fences(markdown: str) -> Iterator[Fence]:
     lines = iter(markdown.split("\n"))
     in_list = False
     for line in lines:
-        found = _OPENING.match(line)
+        found = re.match(_OPENING, line)
         if found is None or not _may_open(found["lead"], in_list=in_list):
             in_list = _goes_on(line, in_list=in_list)
             continue
@@ -48,7 +49,7 @@ def count(markdown: str) -> int:
 
 
 def _is_item(lead: str) -> bool:
-    return bool(_ITEM.match(lead + " "))
+    return bool(re.match(_ITEM, lead + " "))
 
 
 def _may_open(lead: str, *, in_list: bool) -> bool:
@@ -58,7 +59,7 @@ def _may_open(lead: str, *, in_list: bool) -> bool:
 
 def _goes_on(line: str, *, in_list: bool) -> bool:
     """Whether a list is still open after ``line``: until something stands at the margin."""
-    if _ITEM.match(line):
+    if re.match(_ITEM, line):
         return True
     return in_list and (not line.strip() or line[0] in " \t>")
 

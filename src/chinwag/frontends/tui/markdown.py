@@ -29,7 +29,7 @@ WINDOW = 4000
 
 # Places where `safe(a) + safe(b) == safe(a + b)`: no cluster reaches over them.
 _CJK = "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
-_SEAM = re.compile(rf"(?<=[\x20-\x7e\n])(?=[\x20-\x7e\n])|(?<=\n)|(?<=[{_CJK}])(?=[{_CJK}])")
+_SEAM = rf"(?<=[\x20-\x7e\n])(?=[\x20-\x7e\n])|(?<=\n)|(?<=[{_CJK}])(?=[{_CJK}])"
 _LOOK_BACK = 400
 TAB = "    "  # not to the next stop: where that is would depend on how the text was cut
 
@@ -117,7 +117,7 @@ class Document:
         end = min(len(self._raw), WINDOW)
         start = max(0, end - _LOOK_BACK)
         last = 0
-        for found in _SEAM.finditer(self._raw, start, end + 1):
+        for found in re.compile(_SEAM).finditer(self._raw, start, end + 1):
             if 0 < found.start() <= end and found.start() < len(self._raw):
                 last = found.start()
         if not last and self._raw.endswith("\n") and end == len(self._raw):

@@ -21,7 +21,7 @@ from chinwag.providers.base import ModelInfo, Profile, Request
 from chinwag.providers.failures import Where
 from chinwag.providers.lines import SseEvent
 from chinwag.talk.delta import AnyDelta
-from chinwag.talk.message import AnyPart, File, Image, Message, Result, Role, Text, Thinking
+from chinwag.talk.message import AnyPart, Call, File, Image, Message, Result, Role, Text, Thinking
 from chinwag.text.safe import repair
 
 T = TypeVar("T")
@@ -199,8 +199,8 @@ def only_set(**values: Any) -> Body:
     return {k: v for k, v in values.items() if v is not None and v != ()}
 
 
-def is_own(part: Thinking, endpoint: Endpoint) -> bool:
-    """Whether this endpoint thought ``part``: only then does a signature mean anything to it."""
+def is_own(part: Thinking | Call, endpoint: Endpoint) -> bool:
+    """Whether this endpoint made ``part``: only then does its signature mean anything to it."""
     return part.source.partition("/")[0] == endpoint.name
 
 

@@ -54,13 +54,17 @@ from chinwag.talk.usage import Usage
 
 _STOPS: Final = {
     "STOP": Stop.END,
+    "FUNCTION_CALL": Stop.TOOLS,  # gateways; Google itself says STOP
     "MAX_TOKENS": Stop.LENGTH,
+    "CONTINUATION": Stop.LENGTH,
     "SAFETY": Stop.FILTER,
     "RECITATION": Stop.FILTER,
     "LANGUAGE": Stop.FILTER,
     "BLOCKLIST": Stop.FILTER,
     "PROHIBITED_CONTENT": Stop.FILTER,
     "SPII": Stop.FILTER,
+    "ESCALATION": Stop.FILTER,
+    "MODEL_ARMOR": Stop.FILTER,
     "IMAGE_SAFETY": Stop.FILTER,
     "IMAGE_PROHIBITED_CONTENT": Stop.FILTER,
     "IMAGE_RECITATION": Stop.FILTER,
@@ -291,6 +295,8 @@ class Gemini:
 def _path(endpoint: Endpoint, path: str) -> str:
     """Both `https://host` and `https://host/v1beta` are written as the address of the server."""
     last = endpoint.base_url.rstrip("/").rpartition("/")[2]
+    if last == "openai":
+        return f"//v1beta{path}"  # Google's address for the other dialect: count from its root
     return path if re.fullmatch(r"v\d\w*", last) else f"/v1beta{path}"
 
 
@@ -458,7 +464,6 @@ def _attached(part: Image | File) -> Body:
 def _answered(parts: tuple[AnyPart, ...], model: str, endpoint: Endpoint) -> list[Body]:
     made: list[Body] = []
     held = ""
-    foreign = _is_foreign(parts, endpoint)
     for part in parts:
         match part:
             case Thinking() if is_own(part, endpoint):
@@ -474,7 +479,7 @@ def _answered(parts: tuple[AnyPart, ...], model: str, endpoint: Endpoint) -> lis
                 if held:
                     made.append({"text": "", "thoughtSignature": held})
                     held = ""
-                made.append(_called(part, foreign=foreign))
+                made.append(_called(part, endpoint))
             case _:
                 pass
     if held:
@@ -484,15 +489,9 @@ def _answered(parts: tuple[AnyPart, ...], model: str, endpoint: Endpoint) -> lis
     return made if any("thought" not in part for part in made) else []
 
 
-def _is_foreign(parts: tuple[AnyPart, ...], endpoint: Endpoint) -> bool:
-    """Whether somebody else answered: a call does not say itself who signed it."""
-    authors = [p for p in parts if isinstance(p, Thinking)]
-    return bool(authors) and not any(is_own(p, endpoint) for p in authors)
-
-
-def _called(call: Call, *, foreign: bool) -> Body:
+def _called(call: Call, endpoint: Endpoint) -> Body:
     body: Body = {"id": call.id, "name": call.name, "args": arguments_of(call.arguments)}
-    signed = call.signature and not foreign
+    signed = call.signature and is_own(call, endpoint)
     return {"functionCall": body, **({"thoughtSignature": call.signature} if signed else {})}
 
 

@@ -168,7 +168,7 @@ class ResponsesDecoder:
                 return self._over(heard.response or _Response(), kind.removeprefix("response."))
             case "error":
                 raise from_object(_error(heard, event), self._where)
-            case _ if heard.error:
+            case "" if heard.error:
                 raise from_object({"error": heard.error}, self._where)
             case _:
                 return self._greet(heard.response) if heard.response is not None else []
@@ -490,8 +490,10 @@ def _said(text: str) -> Body:
 
 
 def _sealed(summaries: list[str], sealed: str) -> Body:
-    """One item: the summaries that came before the seal belong to it. Its id names nothing here,
-    since nothing is stored."""
+    """One item: the summaries that came before the seal belong to it.
+
+    Without its id, since one with an id is refused unless what followed it comes with its own.
+    """
     told = [{"type": "summary_text", "text": text} for text in summaries if text]
     return {"type": "reasoning", "summary": told, "encrypted_content": sealed}
 
