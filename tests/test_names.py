@@ -23,7 +23,10 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_importing_the_package_imports_nothing():
-    code = "import sys; before = set(sys.modules); import chinwag; print(sorted(set(sys.modules) - before))"
+    code = (
+        "import sys; before = set(sys.modules); import chinwag; "
+        "print(sorted(set(sys.modules) - before))"
+    )
     shown = subprocess.run(
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from hypothesis import given
-from properties.test_talk import BIRTH, histories
 
 from chinwag.engine import request as requests
 from chinwag.providers.base import Options, Profile
 from chinwag.talk.entry import AssistantSaid, Compacted, UserSaid
 from chinwag.talk.message import Call, Image, Message, Result, Role, Text, Thinking
 from chinwag.talk.session import Session, fold, fold_all
+from properties.test_talk import BIRTH, histories
 
 
 def built(session, profile=Profile()):  # noqa: B008 - frozen
