@@ -9,6 +9,7 @@ to `start`. Nothing here blocks the loop.
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,6 +29,7 @@ from chinwag.talk.event import Ear, Learnt, Level, Notice, Rested, Saved, SaveFa
 from chinwag.talk.message import AnyPart
 from chinwag.talk.session import Header, Session, slug
 
+LONG = 1000  # entries
 MODELS_HOLD = 60.0  # seconds for which a list of models is taken to be true
 NAMES_A_MODEL = ("/model", "/provider", "/retry", "/regenerate")
 
@@ -124,6 +126,7 @@ class Desk:
         self._known_models: Sequence[ModelInfo] = ()
         self._models_asked = -MODELS_HOLD
         self._tasks: set[asyncio.Task[None]] = set()
+        self._spared = ""
         self.opened = True
         self.opening = Opening()
         self.notices: Sequence[str] = ()
@@ -201,6 +204,7 @@ class Desk:
                 hear(Notice(notice))
             case Called() as called:
                 await self.table.perform(called, self._bench, hear)
+                self._spare()
                 self._renew_sources()
 
     def interrupt(self) -> bool:
@@ -271,7 +275,18 @@ class Desk:
             return
         else:
             found = resolve(wanted, headers)
-        await self.conversation.open(found.id, hear)
+        gc.disable()  # what is read is kept: walking it while it is made costs a third of the time
+        try:
+            await self.conversation.open(found.id, hear)
+        finally:
+            gc.enable()
+        self._spare()
+
+    def _spare(self) -> None:
+        """A long session is no garbage: looking through it again and again would halt the keys."""
+        if len(self.session) > LONG and self.session.id != self._spared:
+            self._spared = self.session.id
+            gc.freeze()
 
     async def _look_round(self) -> None:
         """Where nobody said which model answers, a local server that is there does."""

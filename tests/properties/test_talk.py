@@ -131,6 +131,17 @@ def test_resumed_equals_live(history):
 
 
 @given(histories, histories)
+def test_folding_a_run_at_once_is_folding_one_by_one(first, second):
+    start = fold_all(Session(BIRTH), first)
+    one = start
+    for entry in second:
+        one = fold(one, entry)
+    many = fold_all(start, second)
+    for name in Session.__slots__:
+        assert getattr(one, name) == getattr(many, name), name
+
+
+@given(histories, histories)
 def test_an_old_session_is_never_changed_by_a_new_one(first, second):
     old = fold_all(Session(BIRTH), first)
     before = (list(old.entries), list(old.path), old.tally, old.system)

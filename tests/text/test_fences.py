@@ -56,6 +56,16 @@ def test_the_number_of_blocks_at_the_margin_is_a_parsers(text):
     assert count(plain) == len(parsed(plain))
 
 
+@given(st.lists(pieces, max_size=10).map("\n".join))
+def test_counting_quickly_is_counting(text):
+    assert count(text) == len(list(fences(text)))
+
+
+@given(st.text(alphabet="`~ \nab\t", max_size=60))
+def test_counting_quickly_is_counting_whatever_comes(text):
+    assert count(text) == len(list(fences(text)))
+
+
 @given(st.text(alphabet="`~ \n>-1.ab\t", max_size=60))
 def test_anything_is_taken(text):
     for fence in fences(text):

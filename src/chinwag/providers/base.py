@@ -52,10 +52,22 @@ class Request(msgspec.Struct, frozen=True):
     session: str = ""
 
 
+class LongPrompt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What every token costs once the prompt holds more than ``tokens``; prices as in Profile."""
+
+    tokens: int
+    price_input: float | None = None
+    price_output: float | None = None
+    price_cached: float | None = None
+    price_written: float | None = None
+
+
 class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a model can do, as far as is known; None means nobody said.
 
-    ``window`` and ``max_output`` are tokens; prices are US dollars per million tokens.
+    ``window`` is prompt and answer together, ``max_input`` the most a prompt alone may be,
+    ``max_output`` the longest answer, all in tokens; prices are US dollars per million tokens,
+    ``price_cached`` for what is read from a prompt cache, ``price_written`` for what goes into one.
     """
 
     window: int | None = None
@@ -66,6 +78,31 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
     price_input: float | None = None
     price_output: float | None = None
     price_cached: float | None = None
+    max_input: int | None = None
+    price_written: float | None = None
+    long_prompt: LongPrompt | None = None
+
+    @property
+    def room(self) -> int | None:
+        """The most tokens a request may hold: sources differ in which limit they name."""
+        told = [limit for limit in (self.window, self.max_input) if limit]
+        return min(told) if told else None
+
+    @property
+    def is_priced(self) -> bool:
+        return self.price_input is not None or self.price_output is not None
+
+    def filled(self, other: Profile) -> Profile:
+        """This profile, with ``other``'s answers where it has none. Prices come from one mouth."""
+        gaps = [n for n in self.__struct_fields__ if getattr(self, n) is None]
+        if self.is_priced:
+            gaps = [n for n in gaps if n not in _PRICES]
+        return msgspec.structs.replace(self, **{n: getattr(other, n) for n in gaps})
+
+
+_PRICES = frozenset(
+    ("price_input", "price_output", "price_cached", "price_written", "long_prompt")
+)
 
 
 class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):

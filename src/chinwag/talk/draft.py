@@ -24,7 +24,7 @@ from chinwag.talk.delta import (
 )
 from chinwag.talk.grown import Grown
 from chinwag.talk.message import AnyPart, Call, Text, Thinking
-from chinwag.talk.usage import Usage
+from chinwag.talk.usage import NO_USAGE, Usage
 
 
 class TextBlock(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class Draft(msgspec.Struct, frozen=True):
     """An answer while it is coming in. ``heard`` counts deltas that carried content."""
 
     blocks: tuple[Block, ...] = ()
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     ended: Ended | None = None
     served_by: ServedBy = ServedBy()
     heard: int = 0

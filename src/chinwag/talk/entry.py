@@ -18,7 +18,7 @@ import msgspec
 
 from chinwag.talk.delta import Stop
 from chinwag.talk.message import AnyPart, Message, Result, Role, text_of
-from chinwag.talk.usage import Usage
+from chinwag.talk.usage import NO_USAGE, Usage
 
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # no letter that reads like a digit
 
@@ -74,7 +74,7 @@ class AssistantSaid(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="a
     stop: Stop | None = None
     error: str = ""
     hint: str = ""
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     seconds: float = 0.0
     first: float = 0.0
 

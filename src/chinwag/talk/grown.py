@@ -30,6 +30,15 @@ class Grown(Sequence[T], Generic[T]):
         new._size = self._size + 1
         return new
 
+    def extended(self, more: list[T]) -> Grown[T]:
+        """`plus` for each of ``more``, at once."""
+        items = self._items if len(self._items) == self._size else self._items[: self._size]
+        items.extend(more)
+        new: Grown[T] = Grown.__new__(Grown)
+        new._items = items
+        new._size = self._size + len(more)
+        return new
+
     def __len__(self) -> int:
         return self._size
 

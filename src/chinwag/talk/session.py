@@ -37,7 +37,7 @@ from chinwag.talk.entry import (
     now,
 )
 from chinwag.talk.grown import Grown
-from chinwag.talk.usage import Usage
+from chinwag.talk.usage import NO_USAGE, Usage
 
 NOT_A_NODE = -1
 
@@ -333,9 +333,7 @@ class Session:
 
 def fold(session: Session, entry: AnyEntry) -> Session:
     """The session after one more entry. O(1) along a branch."""
-    new: Session = Session.__new__(Session)
-    for name in Session.__slots__:
-        object.__setattr__(new, name, getattr(session, name))
+    new = _copied(session)
     new.entries = session.entries.plus(entry)
     match entry:
         case Titled(title=title):
@@ -366,9 +364,51 @@ def fold(session: Session, entry: AnyEntry) -> Session:
 
 
 def fold_all(session: Session, entries: Iterable[AnyEntry]) -> Session:
-    for entry in entries:
-        session = fold(session, entry)
+    """`fold` for each of ``entries``; what was simply said is taken in run by run, at once."""
+    todo = list(entries)
+    at = 0
+    while at < len(todo):
+        end = at
+        while end < len(todo) and isinstance(todo[end], _SPOKEN):
+            end += 1
+        if end > at:
+            session = _fold_said(session, todo[at:end])
+            at = end
+        else:
+            session = fold(session, todo[at])
+            at += 1
     return session
+
+
+_SPOKEN = (UserSaid, AssistantSaid, ToolReturned)
+
+
+def _fold_said(session: Session, said: list[AnyEntry]) -> Session:
+    """The session after a run of things said: what `fold` makes of them one by one."""
+    new = _copied(session)
+    first = len(session.entries) + 1
+    tally, usage = session.tally, session.usage
+    tallies: list[Tally] = []
+    for entry in said:
+        tally = _tally(tally, entry)
+        tallies.append(tally)
+        if isinstance(entry, AssistantSaid) and entry.usage is not NO_USAGE:
+            usage = usage + entry.usage
+    path = list(range(first, first + len(said)))
+    new.entries = session.entries.extended(said)
+    new.usage = usage
+    new._parents = session._parents.extended([session.head, *path[:-1]])
+    new._tallies = session._tallies.extended(tallies)
+    new._path = session._path.extended(path)
+    new._undone = ()
+    return new
+
+
+def _copied(session: Session) -> Session:
+    new: Session = Session.__new__(Session)
+    for name in Session.__slots__:
+        setattr(new, name, getattr(session, name))
+    return new
 
 
 def _node(new: Session, old: Session, entry: AnyEntry) -> Session:

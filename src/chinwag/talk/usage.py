@@ -53,3 +53,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
             if (value := getattr(later, name)) is not None
         }
         return msgspec.structs.replace(self, **said)
+
+
+NO_USAGE = Usage()
+"""Where nothing was reported."""

@@ -9,7 +9,7 @@ for constructions nobody writes (a fence inside an HTML block, say). Linear in t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 # Compiled, and kept by `re`, when a fence is first looked for.
@@ -44,8 +44,42 @@ def fences(markdown: str) -> Iterator[Fence]:
 
 
 def count(markdown: str) -> int:
-    """How many fenced blocks there are."""
-    return sum(1 for _ in fences(markdown))
+    """How many fenced blocks there are. Quick where every mark stands at the margin."""
+    marked = [re.match(_MARKED, line) for line in _lines_with_marks(markdown)]
+    found = [each.groups() for each in marked if each is not None]
+    if any(lead.strip(" ") or len(lead) > 3 for lead, _, _ in found):
+        return sum(1 for _ in fences(markdown))
+    return _counted(found)
+
+
+#: What may stand before a mark that opens or closes a block: blanks, and signs of lists and quotes.
+_MARKED = r"([ \t>*+.)\d-]*)(`{3,}|~{3,})(.*)"
+
+
+def _lines_with_marks(markdown: str) -> Iterator[str]:
+    at = 0
+    while (found := _next_mark(markdown, at)) >= 0:
+        start = markdown.rfind("\n", 0, found) + 1
+        at = markdown.find("\n", found)
+        at = len(markdown) if at < 0 else at
+        yield markdown[start:at]
+
+
+def _next_mark(markdown: str, at: int) -> int:
+    ticks, tildes = markdown.find("```", at), markdown.find("~~~", at)
+    return max(ticks, tildes) if ticks < 0 or tildes < 0 else min(ticks, tildes)
+
+
+def _counted(marked: Sequence[Sequence[str]]) -> int:
+    """Blocks among lines that begin with a mark and stand in nothing."""
+    blocks, opened = 0, ""
+    for _, mark, rest in marked:
+        if opened:
+            if mark[0] == opened[0] and len(mark) >= len(opened) and not rest.strip(" \t"):
+                opened = ""
+        elif mark[0] == "~" or "`" not in rest:
+            blocks, opened = blocks + 1, mark
+    return blocks
 
 
 def _is_item(lead: str) -> bool:
