@@ -30,6 +30,7 @@ from chinwag.talk.message import AnyPart
 from chinwag.talk.session import Header, Session, slug
 
 LONG = 1000  # entries
+QUIET = 0.5  # seconds without a key or a word after which heavy work may begin
 MODELS_HOLD = 60.0  # seconds for which a list of models is taken to be true
 NAMES_A_MODEL = ("/model", "/provider", "/retry", "/regenerate")
 
@@ -127,6 +128,8 @@ class Desk:
         self._models_asked = -MODELS_HOLD
         self._tasks: set[asyncio.Task[None]] = set()
         self._spared = ""
+        self._typed = -QUIET
+        self._tables_for: str | None = None
         self.opened = True
         self.opening = Opening()
         self.notices: Sequence[str] = ()
@@ -156,6 +159,7 @@ class Desk:
         )
 
     def count(self, text: str) -> tuple[int, bool]:
+        self._typed = time.monotonic()
         return self.conversation.count(text) if text else (0, True)
 
     def complete(self, line: str, cursor: int) -> list[Suggestion]:
@@ -205,6 +209,7 @@ class Desk:
             case Called() as called:
                 await self.table.perform(called, self._bench, hear)
                 self._spare()
+                self._renew_tables()
                 self._renew_sources()
 
     def interrupt(self) -> bool:
@@ -308,11 +313,24 @@ class Desk:
         try:
             await aside(lambda: self._prepare(provider))
             await self.conversation.learn_profile()
-            await aside(lambda: self._load_counter(model))
         except ChinwagError:
             pass  # said when it is needed, in the turn that needs it
         self._late(Learnt())
         self._renew_sources()
+        await self._fetch_tables(model)
+
+    async def _fetch_tables(self, model: str) -> None:
+        """Counting tables, in a quiet moment: making them holds the interpreter for a while."""
+        self._tables_for = model
+        while self.conversation.busy or time.monotonic() < self._typed + QUIET:  # noqa: ASYNC110 - quiet is the absence of events
+            await asyncio.sleep(QUIET / 2)
+        await aside(lambda: self._load_counter(model))
+        self._late(Learnt())
+
+    def _renew_tables(self) -> None:
+        model = self.conversation.choice[1]
+        if self._tables_for is not None and model != self._tables_for:
+            self._in_background(self._fetch_tables(model))
 
     def _renew_sources(self) -> None:
         self._in_background(self._read_headers())

@@ -135,7 +135,7 @@ _CHAT = (
 _LLAMA = " top_k min_p cache_prompt id_slot chat_template_kwargs reasoning_format timings_per_token"
 
 
-def check_chat(body: Json, home: str, *, local: bool = False) -> None:  # noqa: ARG001
+def check_chat(body: Json, home: str, *, local: bool = False) -> None:
     known(body, _CHAT + _LLAMA if local else _CHAT, "body")
     kinds(body, "body", model=str, messages=list, stream=bool, tools=list, max_tokens=int)
     kinds(body, "body", temperature=(int, float), top_p=(int, float), stop=(str, list))
@@ -153,7 +153,7 @@ def _chat_order(messages: list[Json], *, local: bool) -> None:
     seen: set[str] = set()
     before = ""
     for n, message in enumerate(messages):
-        role = message.get("role")
+        role = str(message.get("role"))
         if role == "tool":
             _chat_result(message, waiting)
         else:
@@ -264,7 +264,7 @@ def wire_chat(answer: Answer, home: str, turn: int) -> list[bytes]:
     events = [chunk(role="assistant", content=None)]
     events += [chunk(reasoning_content=piece) for piece in pieces(answer.thinking)]
     events += [chunk(content=piece) for piece in pieces(answer.text)]
-    for n, (name, args) in enumerate(answer.calls):
+    for n, (name, _) in enumerate(answer.calls):
         made = {"index": n, "id": f"chatcmpl-tool-{home}-{turn:0>24}-{n}", "type": "function"}
         events.append(chunk(tool_calls=[{**made, "function": {"name": name, "arguments": ""}}]))
     for piece in range(2):  # the arguments of both calls, interleaved
@@ -530,8 +530,8 @@ def _anthropic_loop(messages: list[Json]) -> None:
         for n, m in enumerate(messages)
         if m["role"] == "user" and m["content"][0]["type"] != "tool_result"
     )
-    first, last = messages[begin + 1]["content"][0], messages[-2]["content"][0]
-    thought = {first["type"], last["type"]} & {"thinking", "redacted_thinking"}
+    first = messages[begin + 1]["content"][0]["type"]
+    thought = first in ("thinking", "redacted_thinking")
     demand(thought, "a final assistant message must start with a thinking block")
 
 
@@ -692,7 +692,7 @@ _OLLAMA_OPTIONS = (
 )
 
 
-def check_ollama(body: Json, home: str) -> None:  # noqa: ARG001
+def check_ollama(body: Json, home: str) -> None:
     known(body, "model! messages! stream think format options tools keep_alive logprobs", "body")
     known(body.get("options", {}), _OLLAMA_OPTIONS, "options")
     demand(body.get("think", True) in (True, False, "low", "medium", "high"), "think")
@@ -732,7 +732,7 @@ def _ollama_call(call: Json, where: str) -> tuple[str, str]:
     return call.get("id", ""), call["function"]["name"]
 
 
-def wire_ollama(answer: Answer, home: str, turn: int) -> list[bytes]:  # noqa: ARG001
+def wire_ollama(answer: Answer, home: str, turn: int) -> list[bytes]:
     def line(**more: Any) -> Json:
         return {"model": f"{home}-1", "done": False, **more}
 

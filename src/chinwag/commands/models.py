@@ -14,7 +14,7 @@ from chinwag.commands.words import escaped, plural, say, table, warn
 from chinwag.engine.options import TABLE as OPTIONS
 from chinwag.engine.options import read_option
 from chinwag.errors import ChinwagError, CommandError, ConfigError, ModelUnknown, nearest
-from chinwag.providers.base import ModelInfo
+from chinwag.providers.base import ModelInfo, Profile
 from chinwag.talk.event import Choice, Ear, Offered, Page
 
 PROMPT_LIMIT = 1_000_000  # bytes of a prompt read from a file
@@ -78,8 +78,18 @@ async def _offer_models(bench: Bench, hear: Ear) -> None:
 def _model_choice(info: ModelInfo, current: tuple[str, str]) -> Choice:
     name = f"{info.provider}/{info.name}"
     now = "answers now" if (info.provider, info.name) == current else ""
-    window = f"{info.profile.window:,} tokens" if info.profile.window else ""
-    return Choice(name, f"/model {name}", " · ".join(filter(None, (now, window, info.detail))))
+    told = (now, described(info.profile), info.detail)
+    return Choice(name, f"/model {name}", " · ".join(filter(None, told)))
+
+
+def described(profile: Profile) -> str:
+    """What is known of a model, in a few words; "" where nothing is."""
+    able = {"sees": profile.sees, "thinks": profile.thinks, "tools": profile.tools}
+    words = [f"{profile.room:,} tokens"] if profile.room else []
+    words += [name for name, can in able.items() if can]
+    if profile.price_input is not None and profile.price_output is not None:
+        words.append(f"${profile.price_input:g} in, ${profile.price_output:g} out per million")
+    return " · ".join(words)
 
 
 async def meant(bench: Bench, name: str) -> tuple[str, str]:
@@ -113,14 +123,7 @@ async def _choose(bench: Bench, provider_name: str, model_name: str, hear: Ear) 
     talk.choose(provider_name, model_name, hear)
     say(hear, f"{'/'.join(before)} → {provider_name}/{model_name}, from the next message on")
     await talk.learn_profile()
-    room = talk.context()
-    if room.used > room.window:
-        mark = "" if room.exact else "~"
-        warn(
-            hear,
-            f"the conversation holds {mark}{room.used:,} tokens, the window of {model_name} only "
-            f"{room.window:,}: /clear, /undo or /new before you go on",
-        )
+    talk.report_switch(hear)
 
 
 async def warn_if_mute(bench: Bench, hear: Ear) -> None:

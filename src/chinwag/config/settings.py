@@ -16,15 +16,33 @@ Policy = Literal["compact", "trim", "window", "prune", "refuse"]
 Reasoning = Literal["low", "medium", "high", "off"]
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Amount = Annotated[float, Meta(ge=0)]
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
+
+
+class ModelFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is true of one model, whatever anybody else says. Limits in tokens, prices in US dollars
+    per million tokens."""
+
+    window: Positive | None = None
+    max_input: Positive | None = None
+    max_output: Positive | None = None
+    sees: bool | None = None
+    thinks: bool | None = None
+    tools: bool | None = None
+    price_input: Amount | None = None
+    price_output: Amount | None = None
+    price_cached: Amount | None = None
+    price_written: Amount | None = None
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A provider of one's own, or what differs from a built-in one of the same name.
 
     ``key`` says where the key is: ``env:NAME``, ``keyring:NAME``, ``cmd:…`` or ``none``. ``name``
-    is what is shown for it.
+    is what is shown for it. ``window`` and ``max_output``, in tokens, hold for every model of it,
+    ``facts`` for the one it names.
     """
 
     dialect: Dialect | None = None
@@ -32,6 +50,9 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str | None = None
     models: tuple[str, ...] = ()
     name: str | None = None
+    window: Positive | None = None
+    max_output: Positive | None = None
+    facts: dict[str, ModelFacts] = {}
 
 
 class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,10 +66,14 @@ class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that can be set in config.toml, by CHINWAG_… or by an option."""
+    """Everything that can be set in config.toml, by CHINWAG_… or by an option.
+
+    ``fallback`` names the models that are asked, in order, when the chosen one cannot answer.
+    """
 
     model: str | None = None
     provider: str | None = None
+    fallback: tuple[str, ...] = ()
     system: str = DEFAULT_SYSTEM
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Share | None = None

@@ -186,6 +186,7 @@ _FORMS: Final = {
     "dialect": "openai, responses, anthropic, gemini, ollama or llamacpp.",
     "stop": 'A list of texts, such as ["END"].',
     "models": 'A list of names, such as ["bench"].',
+    "fallback": 'A list of models, such as ["ollama/qwen3:8b"].',
 }
 
 

@@ -3,22 +3,26 @@
 Invariants: `settle` folds, tells, hands to the keeper, in that order, and nothing else changes a
 session. What a person said is safe (or known not to be savable, and said so) before the request
 leaves. A session that holds nothing said by anybody is not written: looking in leaves no litter.
-One turn runs at a time; an interruption is a flag the turn reads.
+One turn runs at a time; an interruption is a flag the turn reads. A turn settles one answer: where
+another model was asked because the first could not, or one was asked again without what it
+refuses, that is said, and the entry names who answered.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from chinwag.engine import refusals, switching
 from chinwag.engine import request as requests
 from chinwag.engine.options import merged
-from chinwag.engine.promises import Directory, Keeper, Meter, Retrying
+from chinwag.engine.promises import Directory, Keeper, Knowledge, Meter, Nothing, Retrying
 from chinwag.engine.turn import Outcome, answer, listen
 from chinwag.errors import ChinwagError, SessionNotFound, UsageError
 from chinwag.providers.base import Options, Profile, Provider, Request
@@ -79,6 +83,20 @@ class Context(msgspec.Struct, frozen=True):
     exact: bool
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """One request of a turn: whom, what, our own raw count of it, and the id of its entry."""
+
+    provider: str
+    model: str
+    request: Request
+    own_count: int
+    entry_id: str
+
+    @property
+    def who(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
 class Conversation:
     """The engine. Frontends and commands talk to it; it talks to the rooms by their promises."""
 
@@ -91,12 +109,16 @@ class Conversation:
         defaults: Defaults,
         retrying: Retrying,
         clock: Callable[[], float] = time.monotonic,
+        knowledge: Knowledge | None = None,
+        fallback: Sequence[str] = (),
     ) -> None:
         self._directory = directory
         self._keeper = keeper
         self._meter = meter
         self._retrying = retrying
         self._clock = clock
+        self._knowledge = knowledge or Nothing()
+        self._fallback = tuple(fallback)
         self.defaults = defaults
         self.overrides: Mapping[str, Any] = {}  # options of the command line: never written
         self.session: Session = begin()
@@ -104,6 +126,10 @@ class Conversation:
         self._stop: asyncio.Event | None = None
         self._profiles: dict[tuple[str, str], Profile] = {}
         self._asking: dict[tuple[str, str], asyncio.Future[Profile]] = {}
+        self._refused: dict[tuple[str, str], tuple[str, ...]] = {}  # learnt in this run
+        self._known_to: tuple[str, str] | None = None  # who has had the talk so far
+        self._reported: dict[tuple[str, str], str] = {}  # what was said of each switch
+        self._cut_told: set[tuple[str, str]] = set()
 
     # -- questions ----------------------------------------------------------------------------
 
@@ -136,7 +162,7 @@ class Conversation:
         """Tokens the next request would hold. O(1): the tally, bettered by reported usage."""
         provider, model = self.choice
         limit = self.defaults.limit
-        window = self._profiles.get((provider, model), Profile()).window or DEFAULT_WINDOW
+        window = self._profiles.get((provider, model), Profile()).room or DEFAULT_WINDOW
         used, exact = self._used(provider, model)
         return Context(used, min(window, limit) if limit else window, exact)
 
@@ -172,6 +198,11 @@ class Conversation:
         """Tokens of ``text`` for the model that answers next, and whether that is exact."""
         tokens, tokenizer = self._meter.count(text, self.choice[1])
         return tokens, bool(tokenizer)
+
+    def known(self, provider: str, model: str) -> Profile:
+        """What is known of a model by now, without asking anybody."""
+        found = self._profiles.get((provider, model))
+        return found or self._knowledge.profile(provider, model, Profile())
 
     def provider(self, name: str) -> Provider:
         return self._directory.provider(name)
@@ -257,32 +288,125 @@ class Conversation:
     async def _turn(
         self, provider_name: str, model: str, hear: Ear, stop: asyncio.Event
     ) -> Outcome | None:
-        try:
-            provider = self._directory.provider(provider_name)
-            profile = await self._profile(provider, model, stop)
-            request = self._request(model, profile, hear)
-        except ChinwagError as error:
-            self._settle_failure(provider_name, model, error, hear)
-            return None
-        own_count, _ = self._counted(model)
-        hear(Requested(provider_name, model, *self._estimate(model)))
-        entry_id = self._begin_part(provider_name, model)
-        outcome = await listen(
-            self._retrying(lambda: provider.stream(request), lambda r, s: hear(Waiting(r, s))),
-            lambda delta: self._uttered(delta, hear),
-            stop,
-            self._clock,
-        )
-        self._settle_answer(outcome, provider_name, model, entry_id, own_count, hear)
+        """Ask until somebody answers, and settle that answer, or how the last one failed."""
+        others = self._others(provider_name, model, hear)
+        while True:
+            try:
+                provider = self._directory.provider(provider_name)
+                profile = await self._profile(provider, model, stop)
+                self._say_losses(provider_name, model, profile, hear)
+                request = self._request(provider_name, model, profile)
+            except ChinwagError as error:
+                self._settle_failure(provider_name, model, error, hear)
+                return None
+            own_count, _ = self._counted(model)
+            entry_id = self._begin_part(provider_name, model)
+            asked = _Asked(provider_name, model, request, own_count, entry_id)
+            outcome = await self._heard_out(provider, asked, hear, stop)
+            failed_first = outcome.status is Status.FAILED and not stop.is_set()
+            gives_way = failed_first and switching.gives_way(outcome.error)
+            after = next(others, None) if gives_way else None
+            if after is None:
+                break
+            self._say_fallback(asked, outcome, after, hear)
+            provider_name, model = after
+        self._settle_answer(outcome, asked, hear)
         return outcome
 
-    def _request(self, model: str, profile: Profile, hear: Ear) -> Request:
-        for warning in requests.warnings(self.session, profile):
-            hear(Notice(warning, Level.WARNING))
-        built = requests.build(self.session, model=model, profile=profile, options=self.options)
+    async def _heard_out(
+        self, provider: Provider, asked: _Asked, hear: Ear, stop: asyncio.Event
+    ) -> Outcome:
+        """One model's answer; what it refuses of the request is left out and asked again."""
+        request = asked.request
+        while True:
+            hear(Requested(asked.provider, asked.model, *self._estimate(asked.model)))
+            outcome = await listen(
+                self._retrying(
+                    partial(provider.stream, request), lambda why, s: hear(Waiting(why, s))
+                ),
+                lambda delta: self._uttered(delta, hear),
+                stop,
+                self._clock,
+            )
+            again = self._learnt(asked, request, outcome, hear)
+            if again is None:
+                return outcome
+            request = again
+
+    def _learnt(self, asked: _Asked, sent: Request, outcome: Outcome, hear: Ear) -> Request | None:
+        """The request without what the server has just refused; None where it refused nothing."""
+        key = (asked.provider, asked.model)
+        before = self._refused.get(key, ())
+        name = refusals.refused(outcome.error, sent) if outcome.draft.is_empty else ""
+        if name == "max_tokens" and refusals.renamed(outcome.error):
+            name = refusals.LIMIT_NAMED_OTHERWISE
+        if not name or name in before:
+            return None
+        self._refused[key] = (*before, name)
+        hear(Notice(refusals.told(name, asked.who), Level.WARNING))
+        return self._request(*key, self.known(*key))
+
+    def _others(self, provider: str, model: str, hear: Ear) -> Iterator[tuple[str, str]]:
+        """The models of the configuration that may answer instead, in its order."""
+        seen = {(provider, model)}
+        for name in self._fallback:
+            try:
+                found = self._directory.find(name)
+                self._directory.provider(found[0])
+            except ChinwagError as error:
+                hear(Notice(f"fallback {name}: {error.message}", Level.WARNING))
+                continue
+            if found not in seen:
+                seen.add(found)
+                yield found
+
+    def _say_fallback(
+        self, asked: _Asked, outcome: Outcome, after: tuple[str, str], hear: Ear
+    ) -> None:
+        if self._on_disk:
+            self._keeper.part_end(self.session.id)
+        reason = outcome.error.message if outcome.error else ""
+        text = f"{asked.who} cannot answer ({reason}); asking {'/'.join(after)} instead"
+        hear(Notice(text, Level.WARNING))
+
+    def _request(self, provider: str, model: str, profile: Profile) -> Request:
+        refused = self._refused.get((provider, model), ())
+        if refusals.PICTURES in refused:
+            profile = msgspec.structs.replace(profile, sees=False)
+        options = refusals.without(self.options, refused)
+        built = requests.build(self.session, model=model, profile=profile, options=options)
         if not built.messages:
             raise UsageError("there is nothing to answer yet", hint="type a message first")
         return built
+
+    def report_switch(self, hear: Ear) -> None:
+        """Say what the model that answers next cannot take of this talk; now, and not again."""
+        self._reported.pop(self.choice, None)
+        self._known_to = None
+        self._say_losses(*self.choice, self.known(*self.choice), hear)
+
+    def _say_losses(self, provider: str, model: str, profile: Profile, hear: Ear) -> None:
+        """Before the first request to a model: what it cannot take of all that was said; after
+        that, of the newest message only."""
+        key = (provider, model)
+        said, terms = self.session.said(), self._knowledge.terms(provider)
+        if not said:
+            return
+        if key == self._known_to:
+            lost = switching.media([said[-1][1]], profile, terms)
+            before = ""
+        else:
+            lost = switching.losses(said, provider, profile, terms, self._room(key, profile))
+            before = self._reported.get(key, "")
+        text = self._reported[key] = switching.report("/".join(key), lost)
+        self._known_to = key
+        if text and text != before:
+            grave = any(loss.grave for loss in lost)
+            hear(Notice(text, Level.WARNING if grave else Level.INFO))
+
+    def _room(self, key: tuple[str, str], profile: Profile) -> switching.Room:
+        used, exact = self._used(*key)
+        return switching.Room(used, profile.room or 0, exact)
 
     def preview(self, text: str, parts: Iterable[AnyPart] = ()) -> tuple[Request, int, bool]:
         """What saying ``text`` would send, its tokens and whether they are exact. Sends nothing."""
@@ -293,7 +417,10 @@ class Conversation:
             session = fold(session, SystemSet(text=self.defaults.system))
         used, exact = self._used(*self.choice)
         built = requests.build(
-            fold(session, said), model=self.choice[1], profile=Profile(), options=self.options
+            fold(session, said),
+            model=self.choice[1],
+            profile=self.known(*self.choice),
+            options=self.options,
         )
         return built, used + tokens, exact and bool(tokenizer)
 
@@ -319,8 +446,8 @@ class Conversation:
             if known is None:
                 self._asking.pop(key, None)  # asked again in the next turn
             else:
-                self._profiles[key] = known
-        return self._profiles.get(key, Profile())
+                self._profiles[key] = self._knowledge.profile(*key, known)
+        return self.known(*key)
 
     async def learn_profile(self) -> None:
         """Ask what is known of the model that answers next, so that the window is true early."""
@@ -344,24 +471,46 @@ class Conversation:
             self._keeper.part_add(self.session.id, delta)
         hear(Heard(delta))
 
-    def _settle_answer(
-        self,
-        outcome: Outcome,
-        provider: str,
-        model: str,
-        entry_id: str,
-        own_count: int,
-        hear: Ear,
-    ) -> None:
-        entry = answer(outcome, provider=provider, model=model)
+    def _settle_answer(self, outcome: Outcome, asked: _Asked, hear: Ear) -> None:
+        entry = answer(outcome, provider=asked.provider, model=asked.model)
         if outcome.error is not None:
             hear(failed(outcome.error))
         reported = entry.usage.input
-        if reported and own_count:
-            self._meter.learn(model, own_count, reported)
-        self.settle(msgspec.structs.replace(entry, id=entry_id), hear)
+        if reported and asked.own_count and not self._was_cut(asked, reported, hear):
+            self._meter.learn(asked.model, asked.own_count, reported)
+        self.settle(msgspec.structs.replace(entry, id=asked.entry_id), hear)
         if self._on_disk:
             self._keeper.part_end(self.session.id)
+
+    def _was_cut(self, asked: _Asked, reported: int, hear: Ear) -> bool:
+        """Whether a local server has left out some of the prompt without saying so; said once."""
+        terms = self._knowledge.terms(asked.provider)
+        whole = self._meter.corrected(asked.model, asked.own_count)
+        if not terms.local or not switching.looks_cut(whole, reported, known=True):
+            return False
+        sent, exact, known = self._sent(asked)
+        fits = switching.counts_news_only(reported, switching.news(self.session.said()))
+        if fits or not switching.looks_cut(sent, reported, known=known):
+            return False
+        key = (asked.provider, asked.model)
+        if key not in self._cut_told:
+            self._cut_told.add(key)
+            text = switching.cut_notice(asked.who, sent, reported, terms, exact=exact)
+            hear(Notice(text, Level.WARNING))
+        return True
+
+    def _sent(self, asked: _Asked) -> tuple[int, bool, bool]:
+        """Tokens of what was really sent (no thinking), whether exact, whether worth trusting.
+
+        Every word is counted anew: for the rare case that a report looks wrong.
+        """
+        parts = (p for m in asked.request.messages for p in m.parts if not isinstance(p, Thinking))
+        text = "\n".join([asked.request.system, *filter(None, map(_countable, parts))])
+        tokens, tokenizer = self._meter.count(text, asked.model)
+        if tokenizer:
+            return tokens, True, True
+        bettered = self._meter.corrected(asked.model, tokens)
+        return bettered, False, bettered != tokens
 
     def _settle_failure(self, provider: str, model: str, error: ChinwagError, hear: Ear) -> None:
         hear(failed(error))
@@ -449,6 +598,7 @@ class Conversation:
         await self._let_go()
         self.session = begin()
         self._on_disk = 0
+        self._known_to = None
         if chosen != (self.defaults.provider, self.defaults.model):
             entry = ModelChosen(provider=chosen[0], model=chosen[1])
             self.session = fold_all(self.session, self._first_lines(entry))
@@ -478,6 +628,8 @@ class Conversation:
         """Show what was read; an answer a crash had cut is settled as interrupted."""
         self.session = fold_all(Session(stored.birth), stored.entries)
         self._on_disk = len(self.session)
+        last = self.session.last_answer
+        self._known_to = (last.provider, last.model) if last else None
         self._keeper.opened(self.session.id, self._on_disk)
         hear(Opened(self.session))
         for notice in stored.notices:
@@ -507,6 +659,7 @@ class Conversation:
             await self._let_go()
             self.session = begin()
             self._on_disk = 0
+            self._known_to = None
             await self._keeper.call(lambda store: store.delete(session_id))
             hear(Opened(self.session))
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from typing import Protocol, TypeVar
 
-from chinwag.providers.base import Provider
+from chinwag.providers.base import Profile, Provider, Terms
 from chinwag.stores.base import PartHead, SessionStore
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import AnyEntry
@@ -67,6 +67,28 @@ class Meter(Protocol):
     def corrected(self, model: str, estimated: int) -> int:
         """An estimate for ``model`` bettered by what servers have reported."""
         ...
+
+
+class Knowledge(Protocol):
+    """What is known of models besides what their servers say. Nothing here waits or fails."""
+
+    def profile(self, provider: str, model: str, told: Profile) -> Profile:
+        """``told`` (what the server itself said) bettered by configuration, its gaps filled."""
+        ...
+
+    def terms(self, provider: str) -> Terms:
+        """What the provider takes of a history, and whether it is on this machine."""
+        ...
+
+
+class Nothing:
+    """The knowledge of whoever has only the servers to ask."""
+
+    def profile(self, provider: str, model: str, told: Profile) -> Profile:  # noqa: ARG002
+        return told
+
+    def terms(self, provider: str) -> Terms:  # noqa: ARG002
+        return Terms()
 
 
 Opener = Callable[[], AsyncGenerator[AnyDelta, None]]

@@ -1,24 +1,31 @@
 """A session to a Request: pure. What must be repaired is repaired here, in the view only.
 
-Invariants of what comes out, whatever the session holds: the first message is the user's; every
-tool call is answered exactly once, right after the message that made it; no message and no text
-part is empty; the same session and model give the same request, and one more turn only appends to
-it, so that prompt caches are hit. The session itself is never changed.
+Invariants of what comes out, whatever the session holds: the first message is the user's, and no
+two neighbours are of one side; everybody says only what is theirs to say (calls and thinking are a
+model's, pictures and files a person's); every tool call has an id of its own and a name that every
+server takes, and is answered exactly once, right after the message that made it, in the order of
+the calls; no message and no text part is empty; the same session and model give the same request,
+and one more turn only appends to it, so that prompt caches are hit. The session itself is never
+changed.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from chinwag.providers.base import Options, Profile, Request
 from chinwag.talk.entry import AssistantSaid, Spoken, ToolReturned, UserSaid
-from chinwag.talk.message import AnyPart, Call, Image, Message, Result, Role, Text, Thinking
+from chinwag.talk.message import AnyPart, Call, File, Image, Message, Result, Role, Text, Thinking
 from chinwag.talk.session import Session
 from chinwag.talk.tool import ToolSpec
 
 NOT_RUN = "not run: the program ended before this call was answered"
 CUT_NOTE = "[the answer was stopped here]"
 SUMMARY_HEAD = "Summary of the conversation so far:\n\n"
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+"""A tool's name that all servers take; models make up others, and all refuse what comes after."""
 
 
 def build(
@@ -34,7 +41,7 @@ def build(
     return Request(
         model=model,
         messages=tuple(messages),
-        system=session.system,
+        system=session.system if session.system.strip() else "",
         tools=tuple(sorted(tools, key=lambda t: t.name)),
         options=options,
         session=session.id,
@@ -66,24 +73,34 @@ def _messages(session: Session) -> Iterator[Message]:
 def _message(entry: Spoken) -> Message | None:
     match entry:
         case UserSaid(parts=parts):
-            return _nonempty(Role.USER, parts)
+            asked = tuple(p for p in parts if isinstance(p, Image | File) or _is_text(p))
+            return Message(Role.USER, asked) if asked else None
         case AssistantSaid():
-            return _nonempty(Role.ASSISTANT, _answer_parts(entry))
+            said = _answer_parts(entry)
+            return Message(Role.ASSISTANT, said) if said else None
         case ToolReturned(result=result):
             return Message(Role.TOOL, (result,))
 
 
 def _answer_parts(entry: AssistantSaid) -> tuple[AnyPart, ...]:
-    """An answer as it may be sent back: unsigned thinking alone is no answer."""
-    parts = entry.parts
+    """An answer as it may be sent back: thinking alone is no answer, and pictures are named."""
+    made = (_named(p) if isinstance(p, Image | File) else p for p in entry.parts)
+    parts = tuple(p for p in made if isinstance(p, Thinking | Call) or _is_text(p))
     if all(isinstance(p, Thinking) for p in parts):
         return ()
+    if any(isinstance(p, Call) and p.signature for p in parts) and entry.provider:
+        # A call does not say who signed it; thinking does, and this one says nothing else.
+        return (Thinking(source=f"{entry.provider}/{entry.model}"), *parts)
     return parts
 
 
-def _nonempty(role: Role, parts: Iterable[AnyPart]) -> Message | None:
-    kept = tuple(p for p in parts if not (isinstance(p, Text) and not p.text.strip()))
-    return Message(role, kept) if kept else None
+def _is_text(part: AnyPart) -> bool:
+    return isinstance(part, Text) and bool(part.text.strip())
+
+
+def _named(part: Image | File) -> Text:
+    kind = "picture" if isinstance(part, Image) else "file"
+    return Text(f"[{kind} {part.name or part.mime or 'attached'}]")
 
 
 def _repaired(messages: Iterable[Message], profile: Profile) -> list[Message]:
@@ -91,7 +108,7 @@ def _repaired(messages: Iterable[Message], profile: Profile) -> list[Message]:
     for message in _answered(_seen(m, profile) for m in messages):
         if not out and message.role is not Role.USER:
             continue  # a talk whose beginning was cut away: providers want the user first
-        if out and out[-1].role is message.role is Role.USER:
+        if out and out[-1].role is message.role is not Role.TOOL:
             out[-1] = _merged(out[-1], message)
         else:
             out.append(message)
@@ -102,38 +119,62 @@ def _merged(before: Message, after: Message) -> Message:
     """Two things said in a row (a failed turn, then another try): both, unless they are equal."""
     if before.parts == after.parts:
         return after
-    return Message(Role.USER, (*before.parts, Text("\n\n"), *after.parts))
+    between = (Text("\n\n"),) if before.text and after.text else ()
+    return Message(after.role, (*before.parts, *between, *after.parts))
 
 
 def _seen(message: Message, profile: Profile) -> Message:
     if profile.sees is not False or not any(isinstance(p, Image) for p in message.parts):
         return message
-    parts = (
-        Text(f"[picture {p.name or p.mime or 'attached'}]") if isinstance(p, Image) else p
-        for p in message.parts
-    )
+    parts = (_named(p) if isinstance(p, Image) else p for p in message.parts)
     return Message(message.role, tuple(parts), message.name)
 
 
 def _answered(messages: Iterable[Message]) -> Iterator[Message]:
     """Every call answered once and at once; results nobody asked for are left out."""
-    open_calls: dict[str, Call] = {}
+    taken: set[str] = set()
+    waiting: list[tuple[Call, Call]] = []  # calls as they were made, and as they are sent
+    results: list[Result] = []
     for message in messages:
         if message.role is Role.TOOL:
-            kept = tuple(
-                p
-                for p in message.parts
-                if isinstance(p, Result) and open_calls.pop(p.id, None) is not None
-            )
-            if kept:
-                yield Message(Role.TOOL, kept)
+            results += (p for p in message.parts if isinstance(p, Result))
             continue
-        yield from _not_run(open_calls)
-        open_calls = {call.id: call for call in message.calls}
-        yield message
-    yield from _not_run(open_calls)
+        yield from _results(waiting, results)
+        waiting = [(call, _told(call, taken)) for call in message.calls]
+        results = []
+        yield _with_calls(message, [sent for _, sent in waiting])
+    yield from _results(waiting, results)
 
 
-def _not_run(calls: dict[str, Call]) -> Iterator[Message]:
-    for call in calls.values():
-        yield Message.tool(call.id, NOT_RUN, name=call.name, is_error=True)
+def _results(waiting: list[tuple[Call, Call]], results: list[Result]) -> Iterator[Message]:
+    """In the order of the calls: templates without ids tell them apart by nothing else."""
+    for call, sent in waiting:
+        found = next((r for r in results if r.id == call.id), None)
+        if found is None:
+            yield Message.tool(sent.id, NOT_RUN, name=sent.name, is_error=True)
+        else:
+            results.remove(found)
+            yield Message.tool(sent.id, found.content, name=sent.name, is_error=found.is_error)
+
+
+def _told(call: Call, taken: set[str]) -> Call:
+    """The call with a name every server takes, and an id no other call of the talk has."""
+    name = call.id or "call"
+    made = name if call.id and name not in taken else ""
+    count = 2
+    while not made:
+        made = f"{name}-{count}" if f"{name}-{count}" not in taken else ""
+        count += 1
+    taken.add(made)
+    tool = call.name
+    if not _NAME.fullmatch(tool):
+        tool = re.sub(r"[^A-Za-z0-9_-]", "_", f"_{tool}" if tool[:1] in "-0123456789" else tool)
+    return Call(made, tool[:64], call.arguments, call.signature)
+
+
+def _with_calls(message: Message, calls: list[Call]) -> Message:
+    if not calls:
+        return message
+    sent = iter(calls)
+    parts = (next(sent) if isinstance(p, Call) else p for p in message.parts)
+    return Message(message.role, tuple(parts), message.name)

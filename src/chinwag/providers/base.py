@@ -100,9 +100,20 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
         return msgspec.structs.replace(self, **{n: getattr(other, n) for n in gaps})
 
 
-_PRICES = frozenset(
-    ("price_input", "price_output", "price_cached", "price_written", "long_prompt")
-)
+_PRICES = frozenset(("price_input", "price_output", "price_cached", "price_written", "long_prompt"))
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What a provider's wire format takes of a history, and how its window is made larger.
+
+    ``files`` are the beginnings of the media types that travel as they are ("" = any), ``ids`` is a
+    pattern of call ids that are kept ("" = any), ``widen`` says what to do about a small window.
+    """
+
+    local: bool = False
+    files: tuple[str, ...] = ("",)
+    ids: str = ""
+    widen: str = "load the model with a larger context size"
 
 
 class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from chinwag.errors import ConfigError, ModelUnknown, nearest
-from chinwag.providers.base import Provider
+from chinwag.providers.base import Profile, Provider
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -28,6 +28,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``key`` is a spec (`env:NAME`, `keyring:NAME`, `cmd:…`, `none`); ``keys`` and ``addresses`` name
     environment variables, in order. ``local`` marks servers of this machine, which want no key.
+    ``facts`` are what configuration says of single models.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     local: bool = False
     window: int | None = None
     max_output: int | None = None
+    facts: dict[str, Profile] = {}
     connect: float | None = None
     first_byte: float | None = None
     stall: float | None = None

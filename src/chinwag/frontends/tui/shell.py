@@ -180,7 +180,8 @@ class Shell:
         self._leaving = True
         if self._tick is not None:
             self._tick.cancel()
-        if self.desk.interrupt() and self._tasks:
+        self.desk.interrupt()
+        if self.state.busy and self._tasks:
             # What was heard so far is settled by the turn itself: let it come to that.
             await asyncio.wait(self._tasks, timeout=LAST_WORDS)
         for task in tuple(self._tasks):

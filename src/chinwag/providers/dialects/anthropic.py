@@ -64,6 +64,10 @@ _STOPS: Final = {
     "refusal": Stop.REFUSAL,
 }
 _BUDGETS: Final = {"low": 2048, "medium": 8192, "high": 24576}
+_LEAST: Final = 1024
+"""The fewest tokens that can be given to thinking."""
+_THOUGHTS: Final = ("thinking", "redacted_thinking")
+_PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _MODEL: Final = re.compile(r"claude-[a-z]+-(\d+)(?:-(\d)(?!\d))?")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _EPHEMERAL: Final = {"type": "ephemeral"}
@@ -190,17 +194,14 @@ class Anthropic:
         self, request: Request, endpoint: Endpoint, profile: Profile = NO_PROFILE
     ) -> HttpCall:
         options = request.options
-        thinking = _reasoning(request.model, options)
+        messages = _messages(request, endpoint)
+        bound = options.max_tokens or profile.max_output or endpoint.max_output
+        thinking = _reasoning(request.model, options.reasoning, bound, messages)
         head: Body = {
             "model": request.model,
-            "max_tokens": _limit(options, profile.max_output or endpoint.max_output, thinking),
+            "max_tokens": _limit(bound, thinking),
             "stream": True,
-            **only_set(
-                temperature=options.temperature,
-                top_p=options.top_p,
-                top_k=options.top_k,
-                stop_sequences=options.stop,
-            ),
+            **_tuning(options, thinks=_thinks(thinking)),
             **_with_schema(thinking, options),
         }
         if request.tools:
@@ -208,7 +209,7 @@ class Anthropic:
         if request.system:
             text = {"type": "text", "text": request.system, "cache_control": _EPHEMERAL}
             head["system"] = [text]
-        body = with_extra(head, options.extra, {"messages": _messages(request, endpoint)})
+        body = with_extra(head, options.extra, {"messages": messages})
         headers = {"anthropic-version": VERSION}
         return HttpCall("POST", _path(endpoint, "/messages"), headers, encoded(body))
 
@@ -293,27 +294,54 @@ def _usages(usage: dict[str, Any] | None) -> list[AnyDelta]:
     return [UsageDelta(said)] if said != Usage() else []
 
 
-def _limit(options: Options, most: int | None, thinking: Body) -> int:
+def _limit(bound: int | None, thinking: Body) -> int:
     """The bound of the answer; thinking counts against it, so it needs room of its own."""
-    if options.max_tokens is not None:
-        return options.max_tokens
     budget: int = thinking.get("thinking", {}).get("budget_tokens", 0)
-    return most or MAX_TOKENS + budget
+    return bound or MAX_TOKENS + budget
 
 
-def _reasoning(model: str, options: Options) -> Body:
-    effort = options.reasoning
+def _tuning(options: Options, *, thinks: bool) -> Body:
+    """What is refused is not sent: more than 1 of temperature, and most of it while thinking."""
+    heat, top_p = options.temperature, options.top_p
+    return only_set(
+        temperature=None if thinks or heat is None else min(heat, 1.0),
+        top_p=None if thinks and top_p is not None and top_p < 0.95 else top_p,
+        top_k=None if thinks else options.top_k,
+        stop_sequences=options.stop,
+    )
+
+
+def _thinks(thinking: Body) -> bool:
+    return thinking.get("thinking", {}).get("type") in ("enabled", "adaptive")
+
+
+def _reasoning(model: str, effort: str | None, bound: int | None, messages: list[Body]) -> Body:
     if effort is None:
         return {}
     if effort == "off":
         return {"thinking": {"type": "disabled"}}
     if _is_adaptive(model):
         return {"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}}
+    if not _may_think(messages) or (bound is not None and bound <= _LEAST):
+        return {}
     budget = _BUDGETS.get(effort, _BUDGETS["medium"])
-    if options.max_tokens is not None:
-        # The budget must stay below the bound, and may not be less than 1024.
-        budget = max(1024, min(budget, options.max_tokens - 1024))
+    if bound is not None:
+        # The budget must stay below the bound.
+        budget = max(_LEAST, min(budget, bound - _LEAST))
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+
+
+def _may_think(messages: list[Body]) -> bool:
+    """Whether thinking can be asked for: an answer that waits for its tools must have begun with
+    its own thinking, and one that another model began has none here.
+    """
+    begun: Body = {}
+    for message in reversed(messages):
+        if message["role"] == "assistant":
+            begun = message["content"][0]
+        elif message["content"][0]["type"] != "tool_result":
+            break
+    return messages[-1]["role"] == "user" and (not begun or begun["type"] in _THOUGHTS)
 
 
 def _is_adaptive(model: str) -> bool:
@@ -394,7 +422,8 @@ def _result(result: Result) -> Body:
 
 def _attached(part: Image | File) -> Body:
     pdf = isinstance(part, File) and part.mime == "application/pdf"
-    if not (isinstance(part, Image) or pdf) or not (part.data or part.url):
+    seen = isinstance(part, Image) and (not part.data or part.mime in _PICTURES)
+    if not (seen or pdf) or not (part.data or part.url):
         return {"type": "text", "text": in_words(part)}
     if part.data:
         source = {"type": "base64", "media_type": part.mime, "data": part.data}
@@ -408,7 +437,7 @@ def _end_cleanly(turn: Body) -> None:
     last = turn["content"][-1]
     if turn["role"] == "assistant" and last["type"] == "text":
         last["text"] = last["text"].rstrip()
-    if last["type"] not in ("thinking", "redacted_thinking"):
+    if last["type"] not in _THOUGHTS:
         last["cache_control"] = _EPHEMERAL
 
 

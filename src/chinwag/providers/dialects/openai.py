@@ -67,7 +67,10 @@ _STOPS: Final = {
 }
 # These name the limit max_completion_tokens and refuse max_tokens.
 _OWN_REASONING: Final = re.compile(r"(?:o\d|gpt-[5-9])")
-_ANY_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
+_ANY_ID: Final = re.compile(r"[\x21-\x7e]{1,40}")  # OpenAI's bound; vLLM's own ids are longer
+_HOMES: Final = ("api.openai.com", ".openai.azure.com")
+"""Where unknown fields are refused, top_k among them."""
+_PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _MISTRAL_ID: Final = re.compile(r"[A-Za-z0-9]{9}")
 
 
@@ -294,7 +297,7 @@ def _options(request: Request, endpoint: Endpoint) -> Body:
         **only_set(
             temperature=options.temperature,
             top_p=options.top_p,
-            top_k=options.top_k,
+            top_k=None if endpoint.hostname.endswith(_HOMES) else options.top_k,
             stop=options.stop,
             seed=options.seed,
         ),
@@ -379,7 +382,10 @@ def _content(parts: tuple[AnyPart, ...]) -> str | list[Body]:
 
 
 def _travels(part: Image | File) -> bool:
-    return bool(data_url(part)) and not (isinstance(part, File) and (part.text or not part.data))
+    """Whether it can go as what it is: anything else is named, or the whole talk is refused."""
+    if isinstance(part, File):
+        return bool(part.data) and not part.text and part.mime == "application/pdf"
+    return part.mime in _PICTURES if part.data else bool(part.url)
 
 
 def _part(part: AnyPart) -> Body | None:
