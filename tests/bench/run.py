@@ -1,6 +1,6 @@
 """What the program costs, as ratios to floors measured in the same run. `make bench`.
 
-    python tests/bench/run.py [--quick] [--only start,frame,stream,append]
+    python tests/bench/run.py [--quick] [--only start,frame,stream,append,wire]
 
 Candidates take turns, so that a busy moment strikes all of them; medians are compared. The exit
 code is 1 when a goal that is due was missed. Times are wall seconds unless CPU is said.
@@ -28,6 +28,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import talks  # noqa: E402 - the paths above come first
 from table import Table, median, ms  # noqa: E402
+from wire import wire  # noqa: E402
 
 from support.terminal import CHAT, Terminal, own_environment  # noqa: E402
 from support.world import World  # noqa: E402
@@ -395,7 +396,7 @@ class RawAppender:
         os.fdatasync(self._fd)
 
 
-PARTS = {"start": start, "frame": frame, "stream": stream, "append": append}
+PARTS = {"start": start, "frame": frame, "stream": stream, "append": append, "wire": wire}
 
 
 def main() -> int:

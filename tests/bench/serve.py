@@ -2,8 +2,8 @@
 
     python tests/bench/serve.py        prints its port, serves until its standard input closes
 
-"tokens=N" in the last message asks for N tokens, sent as fast as they are taken. With "quarters"
-in it the server stops after each quarter until somebody GETs /go, so that what a quarter costs the
+"tokens=N" in the last message asks for N tokens, sent as fast as they are taken, 64 a chunk, or one
+a chunk, as most servers send them, with "apart". With "quarters" in it the server stops after each quarter until somebody GETs /go, so that what a quarter costs the
 program can be read in between. GET /sent tells how many quarters have been handed over.
 """
 
@@ -40,10 +40,10 @@ class Server:
         self._sent = 0
         self._frames = [frame({"content": token}) for token in TOKENS]
 
-    def _pieces(self, count: int) -> list[bytes]:
-        """The frames of so many tokens, in pieces of 64 as a busy server's socket would give."""
+    def _pieces(self, count: int, each: int) -> list[bytes]:
+        """The frames of so many tokens, so many a chunk; 64 is what a busy socket would give."""
         frames = [self._frames[n % len(self._frames)] for n in range(count)]
-        return [chunked(b"".join(frames[at : at + 64])) for at in range(0, count, 64)]
+        return [chunked(b"".join(frames[at : at + each])) for at in range(0, count, each)]
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -76,7 +76,7 @@ class Server:
     async def _stream(self, body: str, writer: asyncio.StreamWriter) -> None:
         count = int((re.findall(r"tokens=(\d+)", body) or ["3"])[-1])
         parts = 4 if re.findall(r"tokens=\d+( quarters)?", body)[-1:] == [" quarters"] else 1
-        pieces = self._pieces(count // parts)
+        pieces = self._pieces(count // parts, 1 if " apart" in body else 64)
         head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked"
         writer.write(f"{head}\r\n\r\n".encode())
         self._sent = 0
