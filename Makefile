@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Configuration of pip that belongs to another virtual environment.
 unexport PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help chat test check format bench screens demo redis soak lock install clean
+.PHONY: help chat test check format bench screens demo redis soak lock models install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make demo      show the sessions in sessions.example/"
 	@echo "make redis     a throw-away Redis on loopback, until Ctrl+C (PORT=6390)"
 	@echo "make lock      renew requirements/*.txt (needs uv)"
+	@echo "make models    make the snapshot of windows and prices from the list that is pinned here"
 	@echo "make install   install only; .venv/bin/chat is the program"
 	@echo "make clean     remove .venv and everything that was made"
 
@@ -72,6 +73,18 @@ lock:
 	cd requirements && for name in runtime build dev; do \
 	  $(UV) pip compile --universal --generate-hashes --no-header --python-version 3.11 --upgrade --quiet \
 	    $$name.in --output-file $$name.txt || exit 1; done
+
+# Windows, prices and abilities of models: a release of this package holds the list. For a newer one
+# change these three lines; the digest is of the list itself, the date the day it was the newest.
+FACTS_VERSION := 1.110.2
+FACTS_AS_OF := 2026-11-26
+FACTS_SHA256 := 8943af58bf9f979c6a4bef815687117ffa341e462a41faed9be17b5c33d3dcc2
+models: $(VENV)/.dev
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	  $(if $(UV),$(UV) pip install --quiet --python $(PY),$(PY) -m pip install -qq --disable-pip-version-check --no-compile) \
+	    --no-deps --target "$$dir" litellm==$(FACTS_VERSION) && \
+	  $(PY) tests/support/make_models.py "$$dir/litellm/model_prices_and_context_window_backup.json" \
+	    --version $(FACTS_VERSION) --as-of $(FACTS_AS_OF) --sha256 $(FACTS_SHA256)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

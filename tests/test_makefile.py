@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "Makefile").read_text()
 PROMISED = {
     *("chat", "test", "check", "bench", "screens", "demo", "redis", "clean", "lock", "soak"),
-    *("install", "format", "help"),
+    *("install", "format", "help", "models"),
 }
 
 

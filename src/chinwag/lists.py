@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from chinwag import wiring
+from chinwag.commands.models import described
 from chinwag.config.keyfile import drop_key, keep_key
 from chinwag.config.paths import is_open_to_others
 from chinwag.errors import UsageError
@@ -161,14 +162,11 @@ def _agreed(header: Header) -> bool:
 
 def models(query: str, flags: Flags, config: str, *, as_json: bool) -> int:
     house = _house(flags, config)
-    found = [m for m in asyncio.run(_models(house)) if query.lower() in f"{m.provider}/{m.name}"]
+    wanted = query.lower()
+    found = [m for m in asyncio.run(_models(house)) if wanted in f"{m.provider}/{m.name}".lower()]
     if as_json:
         return _json([msgspec.to_builtins(m) for m in found])
-    rows = [
-        (f"{m.provider}/{m.name}", f"{m.profile.window:,}" if m.profile.window else "", m.detail)
-        for m in found
-    ]
-    _columns(rows)
+    _columns([(f"{m.provider}/{m.name}", described(m.profile), m.detail) for m in found])
     return ANSWERED
 
 

@@ -18,18 +18,19 @@ from chinwag.commands.table import Sources, Table
 from chinwag.config import secrets, sources
 from chinwag.config.history import History
 from chinwag.config.paths import Places, places
-from chinwag.config.settings import ProviderSettings, Settings
+from chinwag.config.settings import ModelFacts, ProviderSettings, Settings
 from chinwag.context.counting import Counter, encoding_name
+from chinwag.context.pricing import UNKNOWN, Bill, Price
 from chinwag.desk import Desk, Found, aside
 from chinwag.engine.conversation import Conversation, Defaults
 from chinwag.errors import ChinwagError, ProviderError
-from chinwag.providers.base import ModelInfo, Options, Provider
+from chinwag.providers.base import ModelInfo, Options, Profile, Provider
 from chinwag.providers.catalog import Catalog, Row
+from chinwag.providers.knowing import Knowing
 from chinwag.providers.retry import with_retries
 from chinwag.stores.base import SessionStore
 from chinwag.stores.opening import open_store
 from chinwag.stores.saver import Report, Saver
-from chinwag.talk.session import Session
 
 ASK_MODELS = 3.0  # seconds every provider together may take to name its models
 CLOSE_PATIENCE = 3.0  # seconds to wait for a slow disk when leaving
@@ -47,6 +48,7 @@ class House:
         self.environ = environ
         self._flags = flags
         self.catalog = self._catalog()
+        self.knowing = Knowing(self.catalog)
 
     # -- what was asked -----------------------------------------------------------------------
 
@@ -176,8 +178,11 @@ class House:
             meter=counter,
             defaults=self._defaults(),
             retrying=with_retries,
+            knowledge=self.knowing,
+            fallback=self.settings.fallback,
         )
-        bench = self._bench(conversation, saver, store)
+        bill = Bill(partial(self._price, conversation))
+        bench = self._bench(conversation, saver, store, bill)
         desk = Desk(
             conversation=conversation,
             table=_table(),
@@ -186,7 +191,7 @@ class House:
             past=History(self.places.history, self._known_keys),
             store_url=self.settings.store,
             lasting=store.lasting,
-            cost=_cost,
+            cost=lambda session: bill.of(session).dollars,
             discover=self._discover if self._nobody_said() else None,
             load_counter=partial(_load_tables, counter),
             models=self.models,
@@ -199,7 +204,15 @@ class House:
     def _nobody_said(self) -> bool:
         return self.choice is None and self.found_choice() is None
 
-    def _bench(self, conversation: Conversation, saver: Saver, store: SessionStore) -> Bench:
+    def _price(self, conversation: Conversation, provider: str, model: str) -> Price | None:
+        """What a model costs, as far as is known by now; None where nobody asks for money."""
+        if self.knowing.terms(provider).local:
+            return None
+        return _price_of(conversation.known(provider, model))
+
+    def _bench(
+        self, conversation: Conversation, saver: Saver, store: SessionStore, bill: Bill
+    ) -> Bench:
         from chinwag.files import OwnFiles
 
         return Bench(
@@ -210,6 +223,8 @@ class House:
             models=self.models,
             files=OwnFiles(),
             keys=self._keys,
+            owed=bill.of,
+            prices_as_of=_prices_as_of,
             store_url=self.settings.store,
             private=not store.lasting,
             data_dir=str(self.places.data),
@@ -234,15 +249,17 @@ class House:
         """The transport and its TLS context, in a thread, before they are needed."""
         if provider == "guide":
             return
+        from chinwag.providers.facts import snapshot
         from chinwag.providers.http import prepare
 
+        snapshot()
         prepare(tls=self.catalog.row(provider).base_url.startswith("https:"))
 
     async def _problem(self, provider: str) -> ChinwagError | None:
         """Why a provider cannot answer now; its key is looked for, no server is asked."""
-        asked = self.catalog.provider(provider)
-        check = getattr(asked, "check", None)  # only an endpoint has a key to miss
         try:
+            asked = self.catalog.provider(provider)
+            check = getattr(asked, "check", None)  # only an endpoint has a key to miss
             if check is not None:
                 await check()
         except ChinwagError as error:
@@ -278,7 +295,11 @@ class House:
         except ChinwagError:
             return []
         self.catalog.learn(name, [info.name for info in found])
-        return found
+        return [self._completed(info) for info in found]
+
+    def _completed(self, info: ModelInfo) -> ModelInfo:
+        profile = self.knowing.profile(info.provider, info.name, info.profile)
+        return ModelInfo(info.provider, info.name, profile, info.detail)
 
 
 def settle_in(flags: Mapping[str, Any], config: str, environ: Mapping[str, str]) -> House:
@@ -297,7 +318,37 @@ def _row(name: str, own: ProviderSettings) -> Row:
         base_url=own.base_url or "",
         key=own.key or "",
         models=own.models,
+        window=own.window,
+        max_output=own.max_output,
+        facts={model: _profile_of(facts) for model, facts in own.facts.items()},
     )
+
+
+def _profile_of(facts: ModelFacts) -> Profile:
+    """The same, as the engine knows it: the two rooms are strangers to each other."""
+    return Profile(**{name: getattr(facts, name) for name in facts.__struct_fields__})
+
+
+def _price_of(known: Profile) -> Price:
+    if not known.is_priced:
+        return UNKNOWN
+    long, more = known.long_prompt, None
+    if long is not None:
+        more = Price(long.price_input, long.price_output, long.price_cached, long.price_written)
+    return Price(
+        known.price_input,
+        known.price_output,
+        known.price_cached,
+        known.price_written,
+        long.tokens if long else None,
+        more,
+    )
+
+
+def _prices_as_of() -> str:
+    from chinwag.providers.facts import snapshot
+
+    return snapshot().as_of
 
 
 def _load_tables(counter: Counter, model: str) -> None:
@@ -325,10 +376,6 @@ async def _close(saver: Saver, catalog: Catalog) -> list[str]:
     except ProviderError:
         pass  # a connection that cannot be closed is gone already
     return unsaved
-
-
-def _cost(session: Session) -> float | None:
-    return session.usage.cost
 
 
 def _table() -> Table:

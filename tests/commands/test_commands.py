@@ -380,7 +380,7 @@ async def test_a_model_is_chosen_and_it_says_from_and_to(place):
 async def test_a_window_too_small_for_the_talk_is_told(place):
     await place("word " * 40)
     await place("/model cloud/quick")
-    assert "the window of quick only 20" in place.told
+    assert "its window only 20" in place.told
 
 
 async def test_a_name_only_a_server_knows(place):

@@ -140,7 +140,33 @@ def test_ollama_host(text, address):
 def test_the_built_in_addresses_are_what_they_say():
     there = catalog()
     for row in ROWS:
-        assert there.row(row.name).base_url == row.base_url
+        if row.base_url:
+            assert there.row(row.name).base_url == row.base_url
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "https://mine.openai.azure.com",
+        "https://mine.openai.azure.com/",
+        "https://mine.openai.azure.com/openai/",
+        "https://mine.openai.azure.com/openai/v1",
+    ],
+)
+def test_a_resource_at_azure_is_named_by_its_address(told):
+    there = catalog(env={"AZURE_OPENAI_ENDPOINT": told})
+    assert there.row("azure-openai").base_url == "https://mine.openai.azure.com/openai/v1"
+    assert there.provider("azure-openai").endpoint.needs_key
+    assert "azure-openai" in [row.name for row in there.rows()]
+
+
+def test_without_its_address_azure_is_named_but_nowhere():
+    there = catalog()
+    assert "azure-openai" in there.names
+    assert "azure-openai" not in [row.name for row in there.rows()]
+    with pytest.raises(ConfigError, match="no address yet") as raised:
+        there.provider("azure-openai")
+    assert "AZURE_OPENAI_ENDPOINT" in raised.value.hint
 
 
 def test_a_table_changes_only_what_it_says():
@@ -182,7 +208,7 @@ def test_providers_are_made_once_for_each_configuration():
 
 @pytest.mark.parametrize("name", [row.name for row in ROWS])
 def test_every_row_makes_a_provider(name):
-    made = catalog().provider(name)
+    made = catalog(env={"AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com"}).provider(name)
     assert made.name == name
     assert made.dialect.name == next(r.dialect for r in ROWS if r.name == name)
 

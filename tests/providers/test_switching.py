@@ -1,4 +1,4 @@
-"""A conversation that crosses from one provider to another in the middle: nothing refused or lost."""
+"""A talk that goes from one provider to another in the middle: nothing is refused or lost."""
 
 import contextlib
 import itertools
@@ -18,7 +18,7 @@ from chinwag.providers.dialects.ollama import Ollama
 from chinwag.providers.dialects.openai import OpenAI
 from chinwag.providers.dialects.responses import Responses
 from chinwag.providers.http import HttpProvider
-from chinwag.talk.delta import Ended, TextDelta
+from chinwag.talk.delta import TextDelta
 from chinwag.talk.entry import AssistantSaid, Status, ToolReturned, UserSaid
 from chinwag.talk.event import Settled
 from chinwag.talk.message import Call, File, Image, Result, Text, Thinking
@@ -27,9 +27,7 @@ from properties.test_talk import BIRTH, histories
 from support import strict
 from support.engine import ListKeeper, conversation
 
-DIALECTS = {
-    d.name: d for d in (OpenAI(), Responses(), Anthropic(), Gemini(), Ollama(), LlamaCpp())
-}
+DIALECTS = {d.name: d for d in (OpenAI(), Responses(), Anthropic(), Gemini(), Ollama(), LlamaCpp())}
 MODELS = {
     "openai": "gpt-4o",
     "responses": "gpt-5",
@@ -46,7 +44,9 @@ HOMES = {
     "ollama": "http://127.0.0.1:11434",
     "llamacpp": "http://127.0.0.1:8080/v1",
 }
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 # --- any history at all ----------------------------------------------------------------------
@@ -139,3 +139,144 @@ def test_any_history_is_taken(dialect, history, chosen, profile):
     made, body = sent(dialect, session, chosen, profile)
     assert made.messages
     strict.check(dialect, body, dialect, MODELS[dialect])
+
+
+@pytest.mark.parametrize("source", ["gemini/gemini-3-pro", "elsewhere/gemini-3-pro"])
+def test_a_second_server_of_one_kind_gets_no_signature_of_the_first(source):
+    name, _, model = source.partition("/")
+    signature = strict.sign(name, strict.of_call("clock", {"zone": "utc"}))
+    call = Call("c1", "clock", '{"zone": "utc"}', signature, source)
+    said = AssistantSaid(parts=(call,), provider=name, model=model)
+    session = fold_all(begin(), [UserSaid(parts=(Text("When?"),)), said])
+    _, body = sent("gemini", session)
+    strict.check("gemini", body, "gemini", MODELS["gemini"])
+    assert (signature in json.dumps(body)) is (name == "gemini")
+
+
+# --- twelve turns, a server at each ----------------------------------------------------------
+
+TURNS = (  # what is said ("" = the results are to be answered), and which calls get a result
+    ("Please think, then call the tools.", (0, 1)),
+    ("", ()),
+    ("Now think aloud.", ()),
+    ("I cut you off while you think.", ()),
+    ("Please call them again.", (1,)),
+    ("And what did you find?", ()),
+    ("This will fail.", ()),
+    ("think, and hang in the middle.", ()),
+    ("think first, then call both.", ()),
+    ("Go on without them.", ()),
+    ("think and call once more.", (1, 0)),
+    ("", ()),
+)
+OUTCOMES = {"cut": Status.PARTIAL, "fail": Status.FAILED, "hang": Status.INTERRUPTED}
+
+
+class Journey:
+    """A talk through six strict servers, and everything that was settled on the way."""
+
+    def __init__(self, servers, options):
+        self.servers = servers
+        self.keeper = ListKeeper()
+        players = [provider(name, server) for name, server in servers.items()]
+        self.players = players
+        self.talk = conversation(*players, keeper=self.keeper, options=options)
+        self.settled = []
+        self.hanging = False
+
+    def hear(self, event):
+        if isinstance(event, Settled):
+            self.settled.append(event.entry)
+        if self.hanging and isinstance(getattr(event, "delta", None), TextDelta):
+            self.talk.interrupt()
+
+    async def turn(self, who, words):
+        self.talk.choose(who, MODELS[who], self.hear)
+        self.hanging = "hang" in words
+        if words:
+            await self.talk.say(words, self.hear)
+        else:
+            await self.talk.answer(self.hear)
+        answer = self.talk.session.entries[-1]
+        assert isinstance(answer, AssistantSaid)
+        assert answer.provider == who
+        wanted = next((s for word, s in OUTCOMES.items() if word in words), Status.COMPLETE)
+        assert answer.status is wanted, (who, words, answer.error)
+        return answer
+
+    def returned(self, answer, which):
+        calls = [p for p in answer.parts if isinstance(p, Call)]
+        for at in which:
+            call = calls[at]
+            result = Result(call.id, call.name, f"result of {call.id}", is_error=at == 1)
+            self.talk.settle(ToolReturned(result=result), self.hear)
+
+    async def end(self):
+        for player in self.players:
+            await player.aclose()
+
+
+def provider(name, server):
+    endpoint = Endpoint(name=name, base_url=server.url, key=lambda: strict.KEY, needs_key=True)
+    return HttpProvider(endpoint, DIALECTS[name])
+
+
+@pytest.fixture
+def servers():
+    with contextlib.ExitStack() as stack:
+        yield {name: stack.enter_context(strict.Server(name)) for name in DIALECTS}
+
+
+@pytest.mark.parametrize("start", range(6))
+@pytest.mark.parametrize("step", [1, 5])
+async def test_twelve_turns_through_six_dialects(servers, start, step):
+    names = list(DIALECTS)
+    thinking = Options(reasoning="high", temperature=0.7) if (start + step) % 2 else Options()
+    journey = Journey(servers, thinking)
+    for n, (words, which) in enumerate(TURNS):
+        answer = await journey.turn(names[(start + n * step) % 6], words)
+        assert not any(server.refusals for server in servers.values())
+        if "call" in words:
+            assert len([p for p in answer.parts if isinstance(p, Call)]) == 2
+        if "think" in words and answer.status is Status.COMPLETE:
+            assert any(isinstance(p, Thinking) and p.text for p in answer.parts)
+        journey.returned(answer, which)
+    for name in names:  # each of them once more: what it is told, and what of its own it gets back
+        await journey.turn(name, f"Sum up, {name}.")
+    await journey.end()
+    assert {name: server.refusals for name, server in servers.items()} == {n: [] for n in names}
+    assert_nothing_lost(journey)
+    assert_all_told(journey)
+
+
+def assert_nothing_lost(journey):
+    session = journey.talk.session
+    assert list(session.entries) == journey.settled
+    assert journey.keeper.sessions[session.id] == journey.settled
+    parts = [p for e in journey.settled if isinstance(e, AssistantSaid) for p in e.parts]
+    assert sum(isinstance(p, Call) for p in parts) == 8
+    assert sum(isinstance(e, ToolReturned) for e in journey.settled) == 5
+
+
+def assert_all_told(journey):
+    """The last request to each server holds all that was said, and of thinking its own alone."""
+    signed = [
+        (p.source.partition("/")[0], p.signature or p.redacted)
+        for e in journey.settled
+        if isinstance(e, AssistantSaid)
+        and any(isinstance(p, Text | Call) for p in e.parts)  # thinking that led to nothing stays
+        for p in e.parts
+        if isinstance(p, Thinking) and (p.signature or p.redacted)
+    ]
+    for name, server in journey.servers.items():
+        last = json.dumps(server.bodies[-1])
+        until = next(n for n, e in enumerate(journey.settled) if said(e) == f"Sum up, {name}.")
+        for entry in journey.settled[: until + 1]:
+            assert said(entry) in last.replace("Error: ", "")
+        for source, signature in signed:
+            before = any(signature in json.dumps(b) for b in server.bodies)
+            assert before is (source == name), (name, source, signature)
+
+
+def said(entry):
+    return entry.text if isinstance(entry, UserSaid | AssistantSaid | ToolReturned) else ""

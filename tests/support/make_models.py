@@ -128,10 +128,10 @@ from LiteLLM's list. What a server or the configuration says wins over it.
 | | |
 |---|---|
 | package | litellm {version} on PyPI, file `{file}` |
-| licence | MIT, copyright (c) 2023 Berri AI (the list is outside that project's `enterprise/` folder) |
+| licence | MIT, copyright (c) 2023 Berri AI |
 | sha256 of that file | `{digest}` |
 | as of | {as_of} |
-| kept | {count:,} chat models of {services} services; most input, most output, prices, vision, reasoning, tools |
+| kept | {count:,} chat models of {services} services |
 | stored | zlib over JSON, {size:,} bytes |
 """
 

@@ -253,7 +253,7 @@ def question_chat(body: Json) -> str:
 def _words(content: Any) -> str:
     if isinstance(content, str):
         return content
-    return " ".join(part.get("text", "") for part in content or ())
+    return "\n\n".join(part.get("text", "") for part in content or ())
 
 
 def wire_chat(answer: Answer, home: str, turn: int) -> list[bytes]:
@@ -828,7 +828,8 @@ class Server:
             error = {"type": "invalid_request_error", "code": 400, "message": str(refused)}
             return json_reply({"type": "error", "error": error}, 400)
         self.bodies.append(asked.json)
-        return self._stream(self.kind.question(asked.json))
+        # What a failed turn had asked comes again in front of the next question.
+        return self._stream(self.kind.question(asked.json).rpartition("\n\n")[2])
 
     def _check(self, asked: Asked) -> None:
         header, _, key = self.kind.key.partition(": ")
@@ -847,5 +848,5 @@ class Server:
         if re.search(r"\bcut\b", question):
             return Reply(parts[: len(parts) // 2], 200, self.kind.content_type, cut=True)
         if re.search(r"\bhang\b", question):
-            parts = [*parts[: len(parts) // 2], HANG]
+            parts = [*parts[: len(parts) * 2 // 3], HANG]
         return Reply(parts, 200, self.kind.content_type)

@@ -61,13 +61,21 @@ class World:
     # -- running ------------------------------------------------------------------------------
 
     def chat(
-        self, *args: str, given: str | bytes | None = None, seconds: float = 30, **env: str
+        self,
+        *args: str,
+        given: str | bytes | None = None,
+        seconds: float = 30,
+        before: str = "",
+        **env: str,
     ) -> Run:
-        """Run it off the terminal. ``given`` is piped in; None means nothing to read."""
+        """Run it off the terminal. ``given`` is piped in; None means nothing to read.
+
+        ``before`` is shell that comes first: limits and redirections.
+        """
         data = given.encode() if isinstance(given, str) else given
         source = {"stdin": subprocess.DEVNULL} if data is None else {"input": data}
         done = subprocess.run(
-            [CHAT, *args],
+            ["/bin/sh", "-c", f'{before} exec "$0" "$@"', CHAT, *args] if before else [CHAT, *args],
             **source,
             capture_output=True,
             env={**self.env, **env},

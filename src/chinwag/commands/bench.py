@@ -8,14 +8,17 @@ the loop.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Protocol
 
 import msgspec
 
+from chinwag.context.pricing import Owed
 from chinwag.engine.conversation import Conversation
 from chinwag.engine.promises import Directory, Keeper
 from chinwag.errors import ChinwagError
 from chinwag.providers.base import ModelInfo
+from chinwag.talk.session import Session
 
 
 class Catalog(Directory, Protocol):
@@ -46,6 +49,15 @@ async def _no_problem(_: str) -> ChinwagError | None:
     return None
 
 
+def _as_reported(session: Session) -> Owed:
+    said = session.usage.cost
+    return Owed() if said is None else Owed(Decimal(str(said)))
+
+
+def _no_date() -> str:
+    return ""
+
+
 class Bench(msgspec.Struct, frozen=True):
     """``models`` asks every provider that can be reached, each for a bounded time.
 
@@ -53,7 +65,8 @@ class Bench(msgspec.Struct, frozen=True):
     may; it asks no server.
 
     ``keys`` is the live key table as (action, keys); ``data_dir``, ``state_dir``, ``config_path``
-    are absolute paths as shown to a person; ``store_url`` holds no password.
+    are absolute paths as shown to a person; ``store_url`` holds no password. ``owed`` is what a
+    session cost so far, ``prices_as_of`` the day of the prices that were reckoned with.
     """
 
     conversation: Conversation
@@ -68,3 +81,5 @@ class Bench(msgspec.Struct, frozen=True):
     store_url: str = "file:"
     private: bool = False
     problem: Callable[[str], Awaitable[ChinwagError | None]] = _no_problem
+    owed: Callable[[Session], Owed] = _as_reported
+    prices_as_of: Callable[[], str] = _no_date

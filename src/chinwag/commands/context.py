@@ -6,14 +6,15 @@ Invariant: a count says whether it is exact (`~` where not), and text is handed 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 
 from chinwag.commands import export
 from chinwag.commands.bench import Bench
 from chinwag.commands.blocks import numbered
 from chinwag.commands.sessions import write
 from chinwag.commands.table import FORMATS, Command, Group, Kind
-from chinwag.commands.words import escaped, flagged, number, say, table
-from chinwag.engine.conversation import Conversation
+from chinwag.commands.words import escaped, flagged, number, plural, say, table
+from chinwag.context.pricing import Owed, shown
 from chinwag.errors import CommandError, UsageWrong, nearest
 from chinwag.talk.entry import AssistantSaid, Spoken
 from chinwag.talk.event import CopyAsked, Ear, Page
@@ -30,7 +31,7 @@ async def tokens(bench: Bench, _: list[str], hear: Ear) -> None:
     share = room.used / room.window if room.window else 0.0
     lines = [
         f"`{_bar(share)}` {mark}{room.used:,} of {room.window:,} tokens ({share:.0%})",
-        table(("", "now"), _rows(talk)),
+        table(("", "now"), _rows(bench)),
     ]
     if not room.exact:
         lines.append("`~` marks an estimate; what the provider reports corrects it.")
@@ -42,7 +43,8 @@ def _bar(share: float) -> str:
     return "█" * full + "░" * (BAR - full)
 
 
-def _rows(talk: Conversation) -> list[tuple[str, str]]:
+def _rows(bench: Bench) -> list[tuple[str, str]]:
+    talk = bench.conversation
     tally, usage = talk.session.tally, talk.session.usage
     prompt, exact = talk.count(talk.system)
     sure = bool(tally.tokenizer) or not tally.tokens
@@ -52,7 +54,20 @@ def _rows(talk: Conversation) -> list[tuple[str, str]]:
         ("messages", f"{tally.messages:,} ({'' if sure else '~'}{tally.tokens:,} tokens)"),
         ("turns", f"{tally.turns:,}"),
         ("reported by the provider", _reported(usage)),
+        *_cost(bench.owed(talk.session), bench.prices_as_of),
     ]
+
+
+def _cost(owed: Owed, as_of: Callable[[], str]) -> Iterator[tuple[str, str]]:
+    """What it cost, and how that is known; nothing where nothing was to be paid."""
+    notes = []
+    if owed.computed:
+        notes.append(f"reckoned with prices as of {as_of()}")
+    if owed.unknown:
+        notes.append(f"without {plural(owed.unknown, 'answer')} whose price is not known")
+    amount = shown(owed.amount) or ("not known" if owed.unknown else "")
+    if amount:
+        yield "cost", f"{amount} ({'; '.join(notes)})" if notes else amount
 
 
 def _reported(usage: Usage) -> str:
@@ -63,8 +78,6 @@ def _reported(usage: Usage) -> str:
         ("of them thinking", usage.reasoning),
     )
     said = [f"{count:,} {name}" for name, count in named if count is not None]
-    if usage.cost is not None:
-        said.append(f"${usage.cost:.4f}")
     return ", ".join(said) if said else "nothing yet"
 
 

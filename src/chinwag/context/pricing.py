@@ -74,27 +74,36 @@ class Owed(msgspec.Struct, frozen=True):
     computed: Decimal = NOTHING
     unknown: int = 0
 
-    def plus(self, entry: AssistantSaid, price: Price | None) -> Owed:
-        """One more answer; a price of None means that it is free."""
-        spent = cost(entry.usage, price or UNKNOWN)
-        if price is None and entry.usage.cost is None:
-            return self
-        if spent is None or not _is_told(entry):
-            return msgspec.structs.replace(self, unknown=self.unknown + _counts(entry))
-        return Owed(
-            (self.amount or NOTHING) + spent,
-            self.computed + (spent if entry.usage.cost is None else NOTHING),
-            self.unknown,
+    @property
+    def dollars(self) -> float | None:
+        return None if self.amount is None else float(self.amount)
+
+
+class _Group(msgspec.Struct):
+    """Answers that are priced alike, added up: thousands of them cost one multiplication."""
+
+    price: Price
+    answers: int = 0
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    written: int = 0
+
+    def add(self, usage: Usage) -> None:
+        self.answers += 1
+        self.input += usage.input or 0
+        self.output += usage.output or 0
+        self.cached += usage.cached or 0
+        self.written += usage.cache_written or 0
+
+    def cost(self) -> Decimal | None:
+        usage = Usage(
+            input=self.input,
+            output=self.output,
+            cached=self.cached,
+            cache_written=self.written,
         )
-
-
-def _is_told(entry: AssistantSaid) -> bool:
-    return entry.usage.cost is not None or entry.usage.total is not None
-
-
-def _counts(entry: AssistantSaid) -> bool:
-    """A turn that failed before a word was heard is not taken to have cost anything."""
-    return bool(entry.parts) or entry.status is not Status.FAILED
+        return cost(usage, self.price)
 
 
 class Bill:
@@ -105,19 +114,64 @@ class Bill:
 
     def __init__(self, price: Callable[[str, str], Price | None]) -> None:
         self._price = price
-        self._session = ""
+        self._begin("")
+
+    def _begin(self, session: str) -> None:
+        self._session = session
         self._counted = 0
+        self._said: float | None = None
+        self._untold = 0
+        self._prices: dict[tuple[str, str], Price | None] = {}
+        self._groups: dict[tuple[str, str, bool], _Group] = {}
         self._owed = Owed()
 
     def of(self, session: Session) -> Owed:
         """What every answer of ``session`` cost, branches that were left included."""
         if session.id != self._session or len(session) < self._counted:
-            self._session, self._counted, self._owed = session.id, 0, Owed()
-        for entry in session.entries[self._counted :]:
-            if isinstance(entry, AssistantSaid):
-                self._owed = self._owed.plus(entry, self._price(entry.provider, entry.model))
-        self._counted = len(session)
+            self._begin(session.id)
+        if len(session) > self._counted:
+            for entry in session.entries[self._counted :]:
+                if isinstance(entry, AssistantSaid):
+                    self._add(entry)
+            self._counted = len(session)
+            self._owed = self._sum()
         return self._owed
+
+    def _add(self, entry: AssistantSaid) -> None:
+        usage = entry.usage
+        if usage.cost is not None:
+            self._said = (self._said or 0.0) + usage.cost
+            return
+        price = self._priced(entry.provider, entry.model)
+        if price is None:
+            return
+        if usage.input is None and usage.output is None:
+            # A turn that failed before a word was heard is not taken to have cost anything.
+            self._untold += bool(entry.parts) or entry.status is not Status.FAILED
+            return
+        long = price.long_from is not None and (usage.input or 0) > price.long_from
+        key = (entry.provider, entry.model, long)
+        if (group := self._groups.get(key)) is None:
+            one = price.long if long and price.long else msgspec.structs.replace(price, long=None)
+            group = self._groups[key] = _Group(one)
+        group.add(usage)
+
+    def _priced(self, provider: str, model: str) -> Price | None:
+        key = (provider, model)
+        if key not in self._prices:
+            self._prices[key] = self._price(provider, model)
+        return self._prices[key]
+
+    def _sum(self) -> Owed:
+        amount = None if self._said is None else Decimal(str(self._said))
+        computed, unknown = NOTHING, self._untold
+        for group in self._groups.values():
+            if (spent := group.cost()) is None:
+                unknown += group.answers
+            else:
+                computed += spent
+                amount = (amount or NOTHING) + spent
+        return Owed(amount, computed, unknown)
 
 
 def shown(amount: Decimal | None) -> str:

@@ -31,7 +31,8 @@ _NAMES = {
 }
 _UNSUPPORTED = (
     r"(?i)un-?supported|not (?:be )?support|n't support|deprecated|not permitted|not allowed"
-    r"|unknown (?:name|parameter|field|argument|variant)|unrecognized|unexpected (?:keyword|argument)"
+    r"|unknown (?:name|parameter|field|argument|variant)|unrecognized"
+    r"|unexpected (?:keyword|argument)"
     r"|cannot (?:both )?be (?:specified|set|used)|must be unset|may only be set|is not enabled"
     r"|cannot find field|extra inputs|not available|must be a string"
 )

@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+import msgspec
+
 from chinwag.providers.base import Options, Profile, Request
 from chinwag.talk.entry import AssistantSaid, Spoken, ToolReturned, UserSaid
 from chinwag.talk.message import AnyPart, Call, File, Image, Message, Result, Role, Text, Thinking
@@ -48,17 +50,6 @@ def build(
     )
 
 
-def warnings(session: Session, profile: Profile) -> list[str]:
-    """What this model cannot take of what was said, in words."""
-    if profile.sees is False and any(_pictures(entry) for _, entry in session.said()):
-        return ["this model does not see pictures: they are named in words instead"]
-    return []
-
-
-def _pictures(entry: Spoken) -> bool:
-    return isinstance(entry, UserSaid) and any(isinstance(p, Image) for p in entry.parts)
-
-
 def _messages(session: Session) -> Iterator[Message]:
     """What was said and counts, as messages; a compaction stands for what it hides."""
     after = 0
@@ -86,12 +77,7 @@ def _answer_parts(entry: AssistantSaid) -> tuple[AnyPart, ...]:
     """An answer as it may be sent back: thinking alone is no answer, and pictures are named."""
     made = (_named(p) if isinstance(p, Image | File) else p for p in entry.parts)
     parts = tuple(p for p in made if isinstance(p, Thinking | Call) or _is_text(p))
-    if all(isinstance(p, Thinking) for p in parts):
-        return ()
-    if any(isinstance(p, Call) and p.signature for p in parts) and entry.provider:
-        # A call does not say who signed it; thinking does, and this one says nothing else.
-        return (Thinking(source=f"{entry.provider}/{entry.model}"), *parts)
-    return parts
+    return () if all(isinstance(p, Thinking) for p in parts) else parts
 
 
 def _is_text(part: AnyPart) -> bool:
@@ -169,7 +155,7 @@ def _told(call: Call, taken: set[str]) -> Call:
     tool = call.name
     if not _NAME.fullmatch(tool):
         tool = re.sub(r"[^A-Za-z0-9_-]", "_", f"_{tool}" if tool[:1] in "-0123456789" else tool)
-    return Call(made, tool[:64], call.arguments, call.signature)
+    return msgspec.structs.replace(call, id=made, name=tool[:64])
 
 
 def _with_calls(message: Message, calls: list[Call]) -> Message:

@@ -14,7 +14,7 @@ import msgspec
 
 from chinwag.errors import ChinwagError, KeyMissing, KeyRefused, ProviderError, RateLimited
 from chinwag.providers.base import Profile, Terms
-from chinwag.talk.entry import AssistantSaid, Spoken, ToolReturned, UserSaid
+from chinwag.talk.entry import AssistantSaid, Spoken, ToolReturned
 from chinwag.talk.message import AnyPart, Call, File, Image, Thinking
 
 LEAST_CUT = 200  # tokens a server must have passed over before it is said
@@ -69,7 +69,8 @@ def _media(entries: Sequence[Spoken], profile: Profile, terms: Terms) -> Iterato
     if profile.sees is False:
         blind = sum(isinstance(p, Image) for p in _parts(entries))
         if blind:
-            yield f"it does not see, so {_counted(blind, 'picture is', 'pictures are')} named in words"
+            named = _counted(blind, "picture is", "pictures are")
+            yield f"it does not see, so {named} named in words"
     kept = [p for p in _parts(entries) if isinstance(p, File) and not _travels(p, terms)]
     if kept:
         yield f"{_counted(len(kept), 'file', 'files')} it cannot read: sent by name only"
@@ -170,5 +171,5 @@ def news(said: Sequence[tuple[int, Spoken]]) -> int:
     for _, entry in reversed(said):
         if isinstance(entry, AssistantSaid):
             return total
-        total += entry.tokens if isinstance(entry, UserSaid | ToolReturned) else 0
+        total += entry.tokens
     return 0

@@ -100,6 +100,13 @@ ROWS: Final = (
         "meta-llama/Llama-3.1-8B-Instruct",
         "HF_TOKEN",
     ),
+    # Everybody has an address of their own there; models are deployments, named as one likes.
+    Row(
+        name="azure-openai",
+        dialect="openai",
+        keys=("AZURE_OPENAI_API_KEY",),
+        addresses=("AZURE_OPENAI_ENDPOINT",),
+    ),
     _here("ollama", 11434, "OLLAMA_HOST", dialect="ollama", path=""),
     _here("llamacpp", 8080, "LLAMACPP_BASE_URL", dialect="llamacpp"),
     _here("lmstudio", 1234, "LMSTUDIO_BASE_URL"),
@@ -164,8 +171,9 @@ class Catalog:
         return tuple(dict.fromkeys([*self._rows, *self._factories]))
 
     def rows(self) -> list[Found]:
-        """Every provider, with its address and where its key is found."""
-        return [*map(self._found, self._rows.values()), *map(_registered, self._factories)]
+        """Every provider that has an address, with it and where its key is found."""
+        found = (self._found(row) for row in self._rows.values() if self._is_somewhere(row))
+        return [*found, *map(_registered, self._factories)]
 
     def row(self, name: str) -> Row:
         """The row of ``name`` with its address settled. Raises ConfigError with near names."""
@@ -285,6 +293,9 @@ class Catalog:
             hint=f"say which: {name}/NAME; `chat models` lists what is there",
         )
 
+    def _is_somewhere(self, row: Row) -> bool:
+        return bool(row.base_url or any(self._env.get(name) for name in row.addresses))
+
     def _address(self, row: Row) -> str:
         """Configuration first, then the usual variable, then the built-in address."""
         built_in = _BUILT_IN.get(row.name)
@@ -292,6 +303,11 @@ class Catalog:
         if built_in is None or row.base_url == built_in.base_url:
             told = (self._env.get(variable, "").strip() for variable in row.addresses)
             address = next((t for t in told if t), row.base_url)
+        if not address and row.addresses:
+            raise ConfigError(
+                f"{row.name} has no address yet",
+                hint=f"set {row.addresses[0]}, or `base_url` in [providers.{row.name}]",
+            )
         address = _normal(row, address)
         if not address.startswith(("http://", "https://")) or not _split(address).hostname:
             raise ConfigError(
@@ -382,6 +398,8 @@ def _normal(row: Row, address: str) -> str:
     address = address.rstrip("/")
     if row.local and address and not _split(address).path:
         return address + "/v1"
+    if row.name == "azure-openai" and _split(address).path in ("", "/openai"):
+        return address.removesuffix("/openai") + "/openai/v1"
     return address
 
 
@@ -447,7 +465,8 @@ def _needs_key(row: Row) -> bool:
         return row.key != "none"
     # At another address than the vendor's own, somebody's gateway may want none.
     built_in = _BUILT_IN.get(row.name)
-    return built_in is not None and not row.local and row.base_url == built_in.base_url
+    own = built_in is not None and built_in.base_url in ("", row.base_url)
+    return own and not row.local
 
 
 def _key_hint(row: Row) -> str:
