@@ -2,8 +2,8 @@
 
     python tests/bench/serve.py        prints its port, serves until its standard input closes
 
-"tokens=N" in the last message asks for N tokens, sent as fast as they are taken: 64 a chunk, or with
-"apart" one a chunk, as most servers send them. With "quarters" the server stops after each quarter
+"tokens=N" in the last message asks for N tokens, sent as fast as they are taken: 64 a chunk, or
+with "apart" one a chunk, as most servers send them. With "quarters" it stops after each quarter
 until somebody GETs /go, so that what a quarter costs the program can be read in between; GET /sent
 tells how many quarters have been handed over.
 """

@@ -96,8 +96,15 @@ _COUNTS: Final = (
     r"\((?P<asked>[\d,]+)\).*?context (?:size|window|length).*?\((?P<limit>[\d,]+)\)",
     r"maximum context length (?:is|of) (?P<limit>[\d,]+)",
 )
+_DIGITS: Final = 12
+"""The most digits of a number worth believing; Python itself refuses to read very long ones."""
+_TELLING: Final = 6
+"""The fewest characters of a key that tell something of it."""
 _AGAIN_IN: Final = r"(?i)(?:try again|retry) in (?:(?P<m>\d+)m)?(?P<n>[\d.]+) ?(?P<unit>ms|s)\b"
-_TITLE: Final = rb"(?is)<title[^>]*>\s*(.{1,200}?)\s*</title>"
+# Bounded everywhere, and no two repeats side by side: a page may be written to be slow to read.
+_TITLE: Final = rb"(?is)<title[^>]{0,100}>(.{1,300}?)</title>"
+_WORDS: Final = 1000
+"""The most characters of a server's own sentence: more says no more, and takes long to look at."""
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -217,6 +224,33 @@ def slow(where: Where, seconds: float) -> ProviderError:
     )
 
 
+def packed(where: Where, coding: str) -> ProviderError:
+    """Bytes in a form that was not asked for and is not read here."""
+    return StreamBroken(
+        f"{where.endpoint} answered in packed form ({coding[:20]}), though plain bytes were asked",
+        hint="a proxy in between may pack answers: tell it not to touch this server's",
+        **_common(where, 200, Said()),
+    )
+
+
+def given_up(where: Where, reason: str) -> ProviderError:
+    """The server closed the answer properly, and said that it is not a whole one."""
+    return StreamBroken(
+        _clean(f"{where.endpoint} gave the answer up ({reason[:40]})", where),
+        hint="/retry asks again, /continue goes on from here",
+        **_common(where, 200, Said()),
+    )
+
+
+def senseless(where: Where) -> ProviderError:
+    """JSON that parses nowhere: nested or numbered beyond all reason."""
+    return StreamBroken(
+        f"{where.endpoint} sent something that cannot be read",
+        hint="check that base_url is a model server's",
+        **_common(where, 200, Said()),
+    )
+
+
 def from_exception(error: BaseException, where: Where, *, begun: bool = False) -> ProviderError:
     """A transport's exception, by its name: this room does not import the transport.
 
@@ -294,7 +328,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
@@ -307,8 +341,8 @@ def read_body(body: bytes) -> Said:
         return Said()
     try:
         return read_object(msgspec.json.decode(body))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass  # not JSON: a page or words
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # not JSON, or of a depth that nobody means: a page or words
     if _is_page(body):
         return Said(text=_title(body) or "a web page")
     return Said(text=body[:500].decode("utf-8", "replace").strip())
@@ -318,14 +352,14 @@ def read_object(value: object) -> Said:
     if isinstance(value, list):
         value = value[0] if value else None
     if isinstance(value, str):
-        return Said(text=value)
+        return Said(text=value[:_WORDS])
     if not isinstance(value, dict):
         return Said()
     inner = value.get("error") or value.get("errors") or value
     if isinstance(inner, list):
         inner = inner[0] if inner else value
     if not isinstance(inner, dict):
-        inner = {"message": str(inner)}
+        inner = {"message": _text_of(inner)}
     return _read(inner, value)
 
 
@@ -340,7 +374,7 @@ def _read(error: dict[str, Any], whole: dict[str, Any]) -> Said:
         text=text,
         kinds=kinds | _reasons(error),
         status=_status_in(error, kinds),
-        request_id=str(whole.get("request_id") or ""),
+        request_id=_text_of(whole.get("request_id") or "")[:200],
         asked=_int(error.get("n_prompt_tokens")),
         limit=_int(error.get("n_ctx")),
         wait=_wait_in(error, text),
@@ -351,7 +385,7 @@ def _words_of(error: dict[str, Any]) -> str:
     """The server's sentence; OpenRouter keeps the upstream's own words in its metadata."""
     for key in ("message", "detail", "error_description", "msg", "title"):
         if error.get(key):
-            text = str(error[key])
+            text = _text_of(error[key])
             break
     else:
         text = ""
@@ -360,7 +394,15 @@ def _words_of(error: dict[str, Any]) -> str:
     if not isinstance(raw, str) or not raw:
         return text
     inner = read_body(raw.encode("utf-8", "replace")).text
-    return f"{text}: {inner}" if text else inner
+    return (f"{text}: {inner}" if text else inner)[:_WORDS]
+
+
+def _text_of(value: object) -> str:
+    """``value`` in words, where it is no words already; nothing where it is nested without end."""
+    try:
+        return str(value)[:_WORDS]
+    except (RecursionError, ValueError):  # ValueError: a number of more digits than Python writes
+        return ""
 
 
 def _reasons(error: dict[str, Any]) -> frozenset[str]:
@@ -370,7 +412,7 @@ def _reasons(error: dict[str, Any]) -> frozenset[str]:
     found = [d.get("reason") for d in listed if isinstance(d, dict)]
     if isinstance(inner, dict):
         found.append(inner.get("code"))
-    return frozenset(str(r).lower() for r in found if r)
+    return frozenset(r.lower() for r in found if r and isinstance(r, str))
 
 
 def _status_in(error: dict[str, Any], kinds: frozenset[str]) -> int:
@@ -390,7 +432,7 @@ def _wait_in(error: dict[str, Any], text: str) -> float | None:
     if not (found := re.search(_AGAIN_IN, text)):
         return None
     seconds = (_float(found["n"]) or 0.0) / (1000 if found["unit"].lower() == "ms" else 1)
-    return seconds + 60 * int(found["m"] or 0)
+    return seconds + 60 * _digits(found["m"])
 
 
 def _judge(status: int, said: Said, where: Where) -> ProviderError:
@@ -514,7 +556,7 @@ def _is_unknown_model(status: int, said: Said) -> bool:
 
 
 def _redirect(status: int, location: str, where: Where) -> ProviderError:
-    target = location.partition("?")[0].partition("#")[0]
+    target = location.partition("?")[0].partition("#")[0][:200]
     return BadRequest(
         _clean(f"{where.endpoint} sends us elsewhere ({status}): {target or 'nowhere'}", where),
         hint="keys are never carried to another address: set base_url to the right one",
@@ -527,7 +569,15 @@ def _says(sentence: str, said: Said, where: Where) -> str:
 
 
 def _clean(text: str, where: Where) -> str:
-    return text.replace(where.secret, "…") if where.secret else text
+    secret = where.secret
+    if not secret:
+        return text
+    text = text.replace(secret, "…")
+    # A sentence may have been cut in the middle of the key.
+    for size in range(min(len(secret) - 1, len(text)), _TELLING - 1, -1):
+        if text.endswith(secret[:size]):
+            return text[:-size] + "…"
+    return text
 
 
 def _common(where: Where, status: int, said: Said) -> Body:
@@ -577,9 +627,10 @@ def _int(value: object) -> int:
     if isinstance(value, bool):
         return 0
     if isinstance(value, int):
-        return value
-    return int(value) if isinstance(value, str) and value.isdigit() and len(value) < 10 else 0
+        return value if abs(value) < 10**_DIGITS else 0
+    return _digits(value) if isinstance(value, str) and value.isdecimal() else 0
 
 
 def _digits(text: str | None) -> int:
-    return int((text or "0").replace(",", "") or 0)
+    digits = (text or "").replace(",", "")
+    return int(digits) if digits and len(digits) <= _DIGITS else 0

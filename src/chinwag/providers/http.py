@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from chinwag.errors import ConfigError, KeyMissing, ProviderError
-from chinwag.providers import failures
+from chinwag.providers import failures, packed
 from chinwag.providers.base import ModelInfo, Profile, Request
 from chinwag.providers.dialects.base import NO_PROFILE, Dialect, Endpoint, HttpCall
 from chinwag.providers.failures import Where
@@ -163,7 +163,7 @@ class HttpProvider:
         response = await self._open(
             self.dialect.encode(request, endpoint, profile), headers, where, endpoint.patience
         )
-        chunks = response.aiter_bytes() if _is_encoded(response) else response.aiter_raw()
+        chunks = _chunks(response)
         reading = Reading(self.dialect, where)
         # The first content may take as long as the first byte: some send their headers at once.
         patience = max(endpoint.stall, endpoint.patience)
@@ -232,7 +232,7 @@ class HttpProvider:
         where = self._where(model)
         headers = await self._headers()
         response = await self._open(call, headers, where, _TIME_OUT)
-        chunks = response.aiter_bytes()
+        chunks = _chunks(response)
         body = bytearray()
         try:
             async with asyncio.timeout(_TIME_OUT):
@@ -242,7 +242,7 @@ class HttpProvider:
                         raise failures.too_big(where, f"more than {WHOLE_CAP >> 20} MB")
         except TimeoutError as error:
             raise failures.slow(where, _TIME_OUT) from error
-        except _httpx().HTTPError as error:
+        except (_httpx().HTTPError, packed.Garbled) as error:
             raise failures.from_exception(error, where, begun=True) from error
         finally:
             await _closed(response, chunks)
@@ -270,12 +270,15 @@ class HttpProvider:
             raise failures.slow(where, patience) from error
         except (module.HTTPError, module.InvalidURL) as error:
             raise failures.from_exception(error, where) from error
-        if response.status_code == 200:
+        if response.status_code != 200:
+            raise await self._failure(response, where)
+        if packed.is_known(coding := _coding(response)):
             return response
-        raise await self._failure(response, where)
+        await response.aclose()
+        raise failures.packed(where, coding)
 
     async def _failure(self, response: httpx.Response, where: Where) -> ProviderError:
-        chunks = response.aiter_bytes()
+        chunks = _chunks(response)
         try:
             body = await _capped(chunks)
         finally:
@@ -353,7 +356,7 @@ async def _next(chunks: AsyncIterator[bytes], watch: _Watch, reading: Reading) -
         if reading.finished:
             return reading.end()
         raise
-    except _httpx().HTTPError:
+    except (_httpx().HTTPError, packed.Garbled):
         return reading.end(broken=True)
 
 
@@ -387,9 +390,35 @@ def _url(endpoint: Endpoint, path: str) -> str:
     return base + path
 
 
-def _is_encoded(response: httpx.Response) -> bool:
-    encoding: str = response.headers.get("content-encoding", "identity")
-    return encoding.strip().lower() != "identity"
+def _coding(response: httpx.Response) -> str:
+    return packed.coding_of(response.headers.get("content-encoding", ""))
+
+
+def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body, plain. httpx would unpack 64 KB to 64 MB at once; we do it piece by piece."""
+    raw = response.aiter_raw()
+    coding = _coding(response)
+    if not coding:
+        return raw
+    return _unpacked(raw, coding) if packed.is_known(coding) else _nothing(raw)
+
+
+async def _unpacked(raw: AsyncIterator[bytes], coding: str) -> AsyncGenerator[bytes, None]:
+    unpacking = packed.Unpacking(coding)
+    try:
+        async for chunk in raw:
+            for piece in unpacking.feed(chunk):
+                yield piece
+                await asyncio.sleep(0)  # a few bytes may hold much: others get their turn
+    finally:
+        await raw.aclose()  # type: ignore[attr-defined]  # httpx's iterators are generators
+
+
+async def _nothing(raw: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """In place of an error's body which cannot be read: its status says enough."""
+    await raw.aclose()  # type: ignore[attr-defined]  # httpx's iterators are generators
+    return
+    yield b""
 
 
 async def _capped(chunks: AsyncIterator[bytes]) -> bytes:
@@ -401,7 +430,7 @@ async def _capped(chunks: AsyncIterator[bytes]) -> bytes:
                 body += chunk
                 if len(body) > _ERROR_CAP:
                     break
-    except (TimeoutError, _httpx().HTTPError):
+    except (TimeoutError, _httpx().HTTPError, packed.Garbled):
         pass  # half an error body is better than none
     return bytes(body[:_ERROR_CAP])
 
@@ -415,7 +444,7 @@ async def _drained(chunks: AsyncIterator[bytes]) -> None:
                 left -= len(chunk)
                 if left < 0:
                     return
-    except (TimeoutError, _httpx().HTTPError):
+    except (TimeoutError, _httpx().HTTPError, packed.Garbled):
         pass  # the answer is complete: only the connection is lost
 
 

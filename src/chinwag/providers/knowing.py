@@ -26,9 +26,9 @@ _FILES: Final = {
 """Media types of files that a dialect sends as they are; any where it is not named."""
 _IDS: Final = {
     "anthropic": r"[A-Za-z0-9_-]{1,64}",
-    "openai": r"[\x21-\x7e]{1,64}",
+    "openai": r"[\x21-\x7e]{1,40}",
     "responses": r"[\x21-\x7e]{1,64}",
-    "llamacpp": r"[\x21-\x7e]{1,64}",
+    "llamacpp": r"[\x21-\x7e]{1,40}",
 }
 _MISTRAL_IDS: Final = r"[A-Za-z0-9]{9}"
 

@@ -2,8 +2,9 @@
 
 Invariants: what the first byte shows decides how the rest is read, whatever the content type says:
 ``<`` is a web page, ``{`` where events were due is a whole answer, anything else is the stream that
-was asked for. Nothing is read without bound: not a line, not a whole body, not events that say
-nothing. However the bytes are cut, the same deltas come out.
+was asked for. Nothing is read without bound: not a line, not a whole body, not an answer, not
+events that say nothing. However the bytes are cut, the same deltas come out. An answer which the
+server itself calls given up is not a complete one, and neither is a bare end without a word.
 """
 
 from __future__ import annotations
@@ -12,17 +13,53 @@ from typing import Final
 
 from chinwag.errors import ProviderError
 from chinwag.providers.dialects.base import Dialect
-from chinwag.providers.failures import Where, contentless, cut, empty, html, too_big
+from chinwag.providers.failures import (
+    Where,
+    contentless,
+    cut,
+    empty,
+    given_up,
+    html,
+    senseless,
+    too_big,
+)
 from chinwag.providers.lines import JsonLines, LineTooLong, SseEvent, SseEvents
 from chinwag.talk.delta import AnyDelta, CallDelta, Ended, TextDelta, ThinkingDelta
 
-WHOLE_CAP: Final = 64 * 1024 * 1024
+WHOLE_CAP: Final = 16 * 1024 * 1024
 """The most bytes of an answer that comes in one piece."""
+ANSWER_CAP: Final = 48 * 1024 * 1024
+"""The most bytes of memory an answer's pieces may take: several times what any model can write."""
+MUTE_CAP: Final = 64 * 1024 * 1024
+"""The most bytes in a row which carry no content."""
 SILENT_CAP: Final = 1000
 """The most events in a row which carry no content."""
 _PAGE_CAP: Final = 64 * 1024
-_CONTENT: Final = frozenset((TextDelta, ThinkingDelta, CallDelta))
+# What JSON beyond all reason makes of a decoder: nesting without end, numbers without end.
+_SENSELESS: Final = (RecursionError, ValueError, OverflowError)
 _BOM: Final = b"\xef\xbb\xbf"
+_PIECE: Final = 64
+"""Bytes which a piece of text takes besides its letters."""
+_GIVEN_UP: Final = frozenset(
+    {
+        "abort",
+        "aborted",
+        "cancelled",
+        "canceled",
+        "error",
+        "failed",
+        "insufficient_system_resource",
+        "network_error",
+        "server_error",
+        "timeout",
+    }
+)
+"""Reasons with which servers end an answer that they could not finish, in the form of a good end.
+
+vLLM and SGLang say abort, OpenRouter error, DeepSeek insufficient_system_resource, GLM
+network_error.
+"""
+_UNREASONED: Final = "[DONE]"
 
 
 class Reading:
@@ -42,7 +79,9 @@ class Reading:
         "_held",
         "_json",
         "_mode",
+        "_mute",
         "_silent",
+        "_weight",
         "_where",
         "ended",
         "failure",
@@ -60,6 +99,8 @@ class Reading:
         self._body = bytearray()
         self._silent = 0
         self._comments = 0
+        self._mute = 0
+        self._weight = 0
         self.ended = False
         self.spoke = False
         self.failure: ProviderError | None = None
@@ -123,10 +164,18 @@ class Reading:
         except LineTooLong as error:
             self.failure = too_big(self._where, f"a line of more than {error.cap >> 20} MB")
             return []
+        said: list[AnyDelta] = []
         if events:
-            return self._decoded(events)
-        self._quiet()
-        return []
+            said = self._decoded(events)
+        else:
+            self._quiet()
+        if self.spoke:
+            self._mute = 0
+        else:
+            self._mute += len(chunk)
+            if self._mute > MUTE_CAP and self.failure is None:
+                self.failure = too_big(self._where, f"{MUTE_CAP >> 20} MB without a word")
+        return said
 
     def _split(self, chunk: bytes) -> list[SseEvent]:
         if self._events is not None:
@@ -140,21 +189,37 @@ class Reading:
             for event in events:
                 if heard := feed(event):
                     said += heard
-                    if type(heard[-1]) is Ended:
-                        self.ended = True
-                        return said
+                    last = heard[-1]
+                    if type(last) is Ended:
+                        return self._ending(said, last)
         except ProviderError as error:
             self.failure = error
+            return said
+        except _SENSELESS:
+            self.failure = senseless(self._where)
             return said
         self._count(said, len(events))
         return said
 
+    def _ending(self, said: list[AnyDelta], sign: Ended) -> list[AnyDelta]:
+        """``said``, whose last is the terminal ``sign``; without that where it means no end."""
+        if sign.raw.lower() in _GIVEN_UP:
+            self.failure = given_up(self._where, sign.raw)
+        elif sign.raw == _UNREASONED and not self._weight and not _weight(said):
+            self.failure = empty(self._where)
+        else:
+            self.ended = True
+            return said
+        return said[:-1]
+
     def _count(self, said: list[AnyDelta], events: int) -> None:
-        for delta in said:  # the first one, nearly always
-            if type(delta) in _CONTENT:
-                self._silent = 0
-                self.spoke = True
-                return
+        if weight := _weight(said):
+            self._silent = 0
+            self.spoke = True
+            self._weight += weight
+            if self._weight > ANSWER_CAP:
+                self.failure = too_big(self._where, "an answer without end")
+            return
         self._silent += events
         if self._silent > SILENT_CAP:
             self.failure = contentless(self._where, SILENT_CAP)
@@ -180,14 +245,31 @@ class Reading:
 
     def _whole(self) -> list[AnyDelta]:
         body = bytes(self._body).removeprefix(_BOM)
+        self._body = bytearray()
         try:
             return self._closing(self._dialect.read_whole(body, self._where))
         except ProviderError as error:
             self.failure = error
-            return []
+        except _SENSELESS:
+            self.failure = senseless(self._where)
+        return []
 
     def _closing(self, said: list[AnyDelta]) -> list[AnyDelta]:
-        self.ended = bool(said) and isinstance(said[-1], Ended)
-        if not self.ended:
-            self.failure = cut(self._where)
+        if said and isinstance(sign := said[-1], Ended):
+            return self._ending(said, sign)
+        self.failure = cut(self._where)
         return said
+
+
+def _weight(said: list[AnyDelta]) -> int:
+    """Bytes of memory which the content in ``said`` takes, about; 0 where there is none."""
+    weight = 0
+    for delta in said:
+        if type(delta) is TextDelta or type(delta) is ThinkingDelta:
+            text = delta.text
+        elif type(delta) is CallDelta:
+            text = delta.arguments
+        else:
+            continue
+        weight += _PIECE + (len(text) if text.isascii() else 4 * len(text))
+    return weight

@@ -179,3 +179,12 @@ def test_update_changes_nothing_it_was_given(idle):
     after(idle, s.Submitted("x"), e.Notice("y"), e.Heard(TextDelta("z")), s.Submitted("w"))
     assert (idle.items, idle.queue, idle.live) == before
     assert len(idle.items) == 0
+
+
+def test_a_word_about_stopping_goes_when_it_has_stopped(busy):
+    state = busy
+    for _ in range(2):
+        state, _ = update(state, s.CancelPressed(drafted=False), 1.0)
+    assert state.toast
+    state, _ = update(state, e.Rested(), 2.0)
+    assert not state.toast

@@ -260,6 +260,8 @@ def _heard(live: Live | None, delta: AnyDelta, now: float) -> Live:
 
 def _rested(state: UiState, now: float) -> Next:
     state = replace(state, busy=False, stopping=False, waiting="", live=None)
+    if state.toast == STILL_STOPPING:
+        state = replace(state, toast="", quit_armed=False)
     if not state.queue:
         return state, ()
     line, *rest = state.queue
