@@ -6,8 +6,16 @@ import asyncio
 
 import pytest
 
-from chinwag.errors import ConfigError, KeyRefused, StreamBroken, Unreachable, UsageError
-from chinwag.providers.base import Options, Profile
+from chinwag.errors import (
+    BadRequest,
+    ConfigError,
+    KeyRefused,
+    RateLimited,
+    StreamBroken,
+    Unreachable,
+    UsageError,
+)
+from chinwag.providers.base import Options, Profile, Terms
 from chinwag.talk import codec
 from chinwag.talk.delta import (
     CallDelta,
@@ -20,7 +28,7 @@ from chinwag.talk.delta import (
 )
 from chinwag.talk.entry import AssistantSaid, ModelChosen, Status
 from chinwag.talk.event import Failed, Heard, Notice, Opened
-from chinwag.talk.message import Call, Role, Thinking
+from chinwag.talk.message import Call, Image, Role, Thinking
 from chinwag.talk.session import Session, fold_all
 from chinwag.talk.usage import Usage
 from support.engine import ListKeeper, Player, conversation
@@ -357,3 +365,262 @@ async def test_a_fast_stream_lets_others_run():
     await talk.say("hi", lambda _: None)
     beside.cancel()
     assert ticks > 5
+
+
+# -- who answers, and what is left out for it ------------------------------------------------------
+
+CAT = Image(name="cat.png", mime="image/png", data="AA==")
+
+
+def notices(heard):
+    return [e.text for e in heard if isinstance(e, Notice)]
+
+
+class Known:
+    """Knowledge in a few words: profiles by model, and terms for everybody."""
+
+    def __init__(self, terms=None, **profiles):
+        self._terms = terms or Terms()
+        self._profiles = profiles
+
+    def profile(self, provider, model, told):
+        return told.filled(self._profiles.get(model.replace("-", "_"), Profile()))
+
+    def terms(self, provider):
+        return self._terms
+
+
+def talk_between(*players, **more):
+    talk = conversation(*players)
+    talk._knowledge = more.pop("knowledge", talk._knowledge)
+    talk._fallback = more.pop("fallback", ())
+    return talk
+
+
+async def test_the_profile_is_the_servers_answer_over_what_is_known():
+    player = Player(profile=Profile(window=500, sees=False))
+    known = Known(exact_1=Profile(window=900, max_output=7, max_input=400))
+    talk = talk_between(player, knowledge=known)
+    assert talk.context().window == 32_768  # nothing is looked up before it is learnt
+    assert talk.known("lab", "exact-1").window == 900
+    await talk.learn_profile()
+    assert talk.known("lab", "exact-1") == Profile(500, 7, sees=False, max_input=400)
+    assert talk.context().window == 400
+
+
+async def test_a_server_that_cannot_say_leaves_what_is_known():
+    player = Player()
+    player.profile = unreachable
+    talk = talk_between(player, knowledge=Known(exact_1=Profile(sees=False)))
+    await talk.say("look", [].append, [CAT])
+    assert "[picture cat.png]" in player.requests[0].messages[0].text
+
+
+async def unreachable(model):
+    raise Unreachable("nobody there")
+
+
+async def test_a_switch_is_reported_once_before_the_request():
+    one = Player([ThinkingDelta("hm", "sig"), TextDelta("from one"), END], name="one")
+    two = Player(name="two", profile=Profile(sees=False, window=2))
+    talk, heard = talk_between(one, two), []
+    await talk.say("look at this", heard.append, [CAT])
+    assert not notices(heard)
+    talk.choose("two", "exact-2", heard.append)
+    await talk.say("and now", heard.append)
+    [text] = notices(heard)
+    assert text.startswith("two/exact-2: it does not see, so 1 picture is named in words")
+    assert "1 answer by others" in text
+    assert "its window only 2" in text
+    order = [type(e).__name__ for e in heard]
+    assert order.index("Notice") < len(order) - 1 - order[::-1].index("Requested")
+    await talk.say("go on", heard.append)
+    assert len(notices(heard)) == 1
+
+
+async def test_a_report_asked_for_is_not_said_again_in_the_turn():
+    two, heard = Player(name="two", profile=Profile(sees=False)), []
+    talk = talk_between(Player(name="one"), two)
+    await talk.say("look", heard.append, [CAT])
+    talk.choose("two", "exact-2", heard.append)
+    await talk.learn_profile()
+    talk.report_switch(heard.append)
+    await talk.say("more", heard.append)
+    assert len(notices(heard)) == 1
+    await talk.say("another", heard.append, [CAT])  # a new picture is a new loss
+    assert len(notices(heard)) == 2
+
+
+async def test_one_turn_with_another_model_is_reported_and_the_way_back_is_not_a_chorus():
+    two, heard = Player(name="two", profile=Profile(sees=False)), []
+    talk = talk_between(Player(name="one"), two)
+    await talk.say("look", heard.append, [CAT])
+    for _ in range(2):
+        await talk.retry(heard.append, ("two", "exact-2"))
+        await talk.retry(heard.append)
+    assert len(notices(heard)) == 1
+
+
+async def test_a_resumed_talk_is_known_to_who_answered_last():
+    keeper, heard = ListKeeper(), []
+    thoughtful = [ThinkingDelta("hm"), TextDelta("x"), END]
+    talk = conversation(Player(thoughtful, name="one"), Player(name="two"), keeper=keeper)
+    await talk.say("hi", heard.append)
+    first = talk.session.id
+    await talk.begin(heard.append)
+    await talk.open(first, heard.append)
+    await talk.say("again", heard.append)
+    assert not notices(heard)
+    talk.choose("two", "m", heard.append)
+    await talk.say("and you?", heard.append)
+    assert len(notices(heard)) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Unreachable("gone"), KeyRefused("no"), RateLimited("empty", out_of_credit=True)],
+)
+async def test_another_model_answers_where_the_first_cannot(error):
+    keeper, heard = ListKeeper(), []
+    one, two = Player([error], name="one"), Player([TextDelta("here"), END], name="two")
+    talk = conversation(one, two, keeper=keeper)
+    talk._fallback = ("one/exact-1", "nobody/x", "two/exact-2")
+    await talk.say("hi", heard.append)
+    answer = talk.session.last_answer
+    assert (answer.provider, answer.model, answer.text) == ("two", "exact-2", "here")
+    assert answer.status is Status.COMPLETE
+    assert talk.choice == ("one", "exact-1")
+    assert kinds(talk).count("AssistantSaid") == 1
+    assert any("asking two/exact-2 instead" in text for text in notices(heard))
+    assert any("nobody" in text for text in notices(heard))
+    assert not any(isinstance(e, Failed) for e in heard)
+    assert keeper.parts == {}
+    assert [m.text for m in two.requests[0].messages] == ["hi"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [TextDelta("half"), Unreachable("gone")],
+        [BadRequest("no")],
+        [StreamBroken("cut")],
+        [TextDelta("all"), END],
+    ],
+)
+async def test_nobody_else_is_asked_where_that_does_not_help(script):
+    two = Player(name="two")
+    talk = talk_between(Player(script, name="one"), two, fallback=("two/exact-2",))
+    await talk.say("hi", [].append)
+    assert not two.requests
+    assert talk.session.last_answer.provider == "one"
+
+
+async def test_when_nobody_can_answer_the_last_failure_is_settled():
+    players = [Player([Unreachable(name)], name=name) for name in ("one", "two")]
+    talk, heard = talk_between(*players, fallback=("two/m",)), []
+    await talk.say("hi", heard.append)
+    assert talk.session.last_answer.error == "two"
+    assert [e.message for e in heard if isinstance(e, Failed)] == ["two"]
+
+
+async def test_a_stop_asks_nobody_else():
+    two = Player(name="two")
+    talk = talk_between(Player([30.0], name="one"), two, fallback=("two/m",))
+    turn = asyncio.create_task(talk.say("hi", [].append))
+    await asyncio.sleep(0.01)
+    talk.interrupt()
+    await asyncio.wait_for(turn, 1)
+    assert not two.requests
+
+
+NO_HEAT = BadRequest("Unsupported parameter: 'temperature' is not supported with this model.")
+
+
+async def test_what_a_model_refuses_is_left_out_from_then_on_and_said_once():
+    no_top = BadRequest("`top_p` is deprecated for this model")
+    player = Player([NO_HEAT], [no_top])
+    talk, heard = conversation(player, options=Options(temperature=0.5, top_p=0.5, seed=3)), []
+    await talk.say("hi", heard.append)
+    await talk.say("more", heard.append)
+    assert talk.session.last_answer.status is Status.COMPLETE
+    sent = [(r.options.temperature, r.options.top_p, r.options.seed) for r in player.requests]
+    assert sent == [(0.5, 0.5, 3), (None, 0.5, 3), (None, None, 3), (None, None, 3)]
+    assert len(notices(heard)) == 2
+    assert kinds(talk).count("AssistantSaid") == 2
+    assert not any(isinstance(e, Failed) for e in heard)
+    talk.choose("lab", "exact-2", heard.append)  # it is that model's refusal, not the server's
+    await talk.say("you", heard.append)
+    assert player.requests[-1].options.temperature == 0.5
+
+
+async def test_a_refusal_that_goes_on_is_a_failure():
+    player = Player([NO_HEAT], [NO_HEAT], [NO_HEAT])
+    talk = conversation(player, options=Options(temperature=0.5))
+    await talk.say("hi", [].append)
+    assert len(player.requests) == 2
+    assert talk.session.last_answer.status is Status.FAILED
+
+
+async def test_a_limit_is_sent_by_the_name_that_is_asked_for():
+    player = Player([BadRequest("'max_tokens' is not supported: Use 'max_completion_tokens'")])
+    talk = conversation(player, options=Options(max_tokens=9))
+    await talk.say("hi", [].append)
+    assert player.requests[1].options == Options(extra={"max_completion_tokens": 9})
+
+
+async def test_pictures_that_are_refused_are_named_in_words_from_then_on():
+    player = Player([BadRequest("this model does not support image input")])
+    talk, heard = conversation(player), []
+    await talk.say("look", heard.append, [CAT])
+    assert CAT in player.requests[0].messages[0].parts
+    assert "[picture cat.png]" in player.requests[1].messages[0].text
+    assert len(notices(heard)) == 1
+    await talk.say("more", heard.append)
+    assert "[picture cat.png]" in player.requests[2].messages[0].text
+
+
+LOCAL = Known(Terms(local=True, widen="give it more"))
+
+
+def reads(*counts):
+    return [[TextDelta("ok"), UsageDelta(Usage(input=n, output=1)), END] for n in counts]
+
+
+async def test_a_prompt_cut_in_silence_is_said_with_numbers():
+    talk, heard = talk_between(Player(*reads(512, 512)), knowledge=LOCAL), []
+    await talk.say("word " * 2000, heard.append)
+    [text] = notices(heard)
+    assert "512 of 2,002 tokens" in text
+    assert "give it more" in text
+    assert talk._meter.learnt == []  # a cut teaches nothing about tokens
+    await talk.say("more", heard.append)
+    assert len(notices(heard)) == 1
+
+
+@pytest.mark.parametrize("read", [2002, 1500, 3000])
+async def test_a_prompt_that_was_read_is_not_said_to_be_cut(read):
+    talk, heard = talk_between(Player(*reads(read)), knowledge=LOCAL), []
+    await talk.say("word " * 2000, heard.append)
+    assert notices(heard) == []
+    assert talk._meter.learnt
+
+
+async def test_a_service_elsewhere_is_not_suspected():
+    talk, heard = talk_between(Player(*reads(512))), []
+    await talk.say("word " * 2000, heard.append)
+    assert notices(heard) == []
+
+
+async def test_thinking_that_is_not_sent_back_is_not_missed():
+    thoughtful = [ThinkingDelta("hm " * 3000), TextDelta("ok"), END]
+    talk, heard = talk_between(Player(thoughtful, *reads(20)), knowledge=LOCAL), []
+    await talk.say("a b c", heard.append)
+    await talk.say("d e f", heard.append)
+    assert notices(heard) == []
+
+
+async def test_a_server_that_leaves_out_what_it_remembered_is_not_suspected():
+    talk, heard = talk_between(Player(*reads(2002, 12)), knowledge=LOCAL), []
+    await talk.say("word " * 2000, heard.append)
+    await talk.say("nine more words to read for the server now", heard.append)
+    assert notices(heard) == []

@@ -23,22 +23,10 @@ def asked(options=FULL, *, picture=False):
     ("words", "name"),
     [
         ("Unsupported parameter: 'temperature' is not supported with this model.", "temperature"),
-        (
-            "Unsupported value: 'temperature' does not support 0.5 with this model. Only the "
-            "default (1) value is supported.",
-            "temperature",
-        ),
-        (
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
-            "'max_completion_tokens' instead.",
-            "max_tokens",
-        ),
+        ("Unsupported value: 'temperature' does not support 0.5 with this model.", "temperature"),
+        ("'max_tokens' is not supported. Use 'max_completion_tokens' instead.", "max_tokens"),
         ("`temperature` is deprecated for this model.", "temperature"),
-        (
-            "`temperature` and `top_p` cannot both be specified for this model. Please use only "
-            "one.",
-            "temperature",
-        ),
+        ("`temperature` and `top_p` cannot both be specified for this model.", "temperature"),
         ("`top_k` must be unset when thinking is enabled", "top_k"),
         ("seed: Extra inputs are not permitted", "seed"),
         ("Unknown name \"topK\" at 'generation_config': Cannot find field.", "top_k"),

@@ -73,7 +73,7 @@ def _media(entries: Sequence[Spoken], profile: Profile, terms: Terms) -> Iterato
             yield f"it does not see, so {named} named in words"
     kept = [p for p in _parts(entries) if isinstance(p, File) and not _travels(p, terms)]
     if kept:
-        yield f"{_counted(len(kept), 'file', 'files')} it cannot read: sent by name only"
+        yield f"it cannot read {_counted(len(kept), 'file', 'files')}, sent by name only"
 
 
 def _travels(part: File, terms: Terms) -> bool:
@@ -113,8 +113,7 @@ def _size(room: Room) -> Iterator[str]:
         mark = "" if room.exact else "~"
         yield (
             f"the conversation holds {mark}{room.used:,} tokens and its window only "
-            f"{room.window:,}: nothing is cut, so it may refuse; /clear, /undo or /new before you "
-            "go on"
+            f"{room.window:,}: nothing is cut, so it may refuse (/clear, /undo and /new make room)"
         )
 
 

@@ -281,6 +281,8 @@ class HttpProvider:
         chunks = _chunks(response)
         try:
             body = await _capped(chunks)
+            if not packed.is_known(_coding(response)):
+                body = b""  # its status says enough
         finally:
             await _closed(response, chunks)
         if response.status_code == 401:
@@ -398,9 +400,9 @@ def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
     """The body, plain. httpx would unpack 64 KB to 64 MB at once; we do it piece by piece."""
     raw = response.aiter_raw()
     coding = _coding(response)
-    if not coding:
+    if not coding or not packed.is_known(coding):
         return raw
-    return _unpacked(raw, coding) if packed.is_known(coding) else _nothing(raw)
+    return _unpacked(raw, coding)
 
 
 async def _unpacked(raw: AsyncIterator[bytes], coding: str) -> AsyncGenerator[bytes, None]:
@@ -412,13 +414,6 @@ async def _unpacked(raw: AsyncIterator[bytes], coding: str) -> AsyncGenerator[by
                 await asyncio.sleep(0)  # a few bytes may hold much: others get their turn
     finally:
         await raw.aclose()  # type: ignore[attr-defined]  # httpx's iterators are generators
-
-
-async def _nothing(raw: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """In place of an error's body which cannot be read: its status says enough."""
-    await raw.aclose()  # type: ignore[attr-defined]  # httpx's iterators are generators
-    return
-    yield b""
 
 
 async def _capped(chunks: AsyncIterator[bytes]) -> bytes:

@@ -3,13 +3,14 @@
 import pytest
 
 from chinwag.frontends.tui import state as s
+from chinwag.frontends.tui import view
 from chinwag.frontends.tui.update import LEAVE_HINT, opened, update
 from chinwag.talk import event as e
 from chinwag.talk.delta import TextDelta
 from chinwag.talk.entry import Cleared, Rewound
 from chinwag.talk.event import Choice
 from chinwag.talk.session import Header, Headline, Session, fold
-from support.fakes import blank, entry, long_talk, talk
+from support.fakes import FakeDesk, blank, entry, long_talk, talk
 
 
 def after(state, *whats, now=1.0):
@@ -188,3 +189,17 @@ def test_a_word_about_stopping_goes_when_it_has_stopped(busy):
     assert state.toast
     state, _ = update(state, e.Rested(), 2.0)
     assert not state.toast
+
+
+def test_a_wait_is_counted_down(busy):
+    state, _ = update(busy, e.Waiting("the server is overloaded", 7.2), 100.0)
+    status = FakeDesk().status()
+
+    def word(now):
+        return "".join(text for _, text in view.tray(state, status, 80, now)[0])
+
+    assert "overloaded; again in 8 s" in word(100.0)
+    assert "again in 1 s" in word(106.9)
+    assert "again" not in word(108.0)
+    state, _ = update(state, e.Requested("p", "m"), 108.0)
+    assert view.tray(state, status, 80, 108.0) == []

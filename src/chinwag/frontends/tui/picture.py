@@ -7,6 +7,7 @@ there are rows for them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -62,7 +63,7 @@ class Picture:
         rows = self._seen.rows()
         status = self._seen.desk.status()
         head = view.header(self._seen.state, status, columns, rows)
-        foot = view.tray(self._seen.state, status, columns)
+        foot = view.tray(self._seen.state, status, columns, time.monotonic())
         if self._seen.state.picker is not None:
             foot = view.picker(self._seen.state.picker, columns, height - len(head) - 2)
         if not is_compact(rows):

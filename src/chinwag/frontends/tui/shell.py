@@ -243,10 +243,19 @@ class Shell:
                 self.transcript.forget()
             case s.ThinkingToggled() | e.Requested():
                 self._soon()
+            case e.Waiting():
+                self._count_down()
             case _:
                 pass
         self._focus()
         self._name_window()
+
+    def _count_down(self) -> None:
+        """Draw each second of a wait: the only timer there is, and only then."""
+        self._draw()
+        left = self.state.until - time.monotonic()
+        if self.state.waiting and left > 0:
+            asyncio.get_running_loop().call_later(min(1.0, left), self._count_down)
 
     def _focus(self) -> None:
         layout = self.parts.layout

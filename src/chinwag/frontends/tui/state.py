@@ -78,7 +78,11 @@ class Picker(msgspec.Struct, frozen=True):
 
 
 class UiState(msgspec.Struct, frozen=True):
-    """Everything the screen knows but the draft. ``anchor`` is None while the end is followed."""
+    """Everything the screen knows but the draft. ``anchor`` is None while the end is followed.
+
+    ``waiting`` is why nothing comes just now, ``until`` the moment on the monotonic clock when it
+    is tried again (0 where that is not known).
+    """
 
     session: Session
     items: Grown[Item] = Grown()
@@ -87,6 +91,7 @@ class UiState(msgspec.Struct, frozen=True):
     busy: bool = False
     stopping: bool = False
     waiting: str = ""
+    until: float = 0.0
     since: float = 0.0
     queue: tuple[str, ...] = ()
     anchor: Anchor | None = None

@@ -205,10 +205,10 @@ def _event(state: UiState, what: e.AnyEvent, now: float) -> Next:
         case e.Settled(n=n, entry=entry, session=session):
             return _settled(state, n, entry, session), ()
         case e.ToolStarted(call=call):
-            return replace(state, waiting=f"running {call.name}", since=now), ()
+            return replace(state, waiting=f"running {call.name}", until=0.0, since=now), ()
         case e.Waiting(reason=reason, seconds=seconds):
-            text = f"{reason}; again in {seconds:.0f} s"
-            return replace(state, waiting=text, live=None, since=now), ()
+            then = now + seconds
+            return replace(state, waiting=reason, until=then, live=None, since=now), ()
         case e.Opened(session=session):
             return _opened(state, session), ()
         case e.Failed(message=message, hint=hint):

@@ -6,6 +6,7 @@ foreign text and pass `safe_line`. Rows are used as `first_frame` paints them.
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 from chinwag.frontends.tui import first_frame, picking
@@ -81,21 +82,32 @@ def welcome(status: Status, columns: int, rows: int) -> list[Line]:
     return [clipped(line, columns) for line in indented(body, columns)]
 
 
-def tray(state: UiState, status: Status, columns: int) -> list[Line]:
-    """Above the input: what waits to be sent, and what there is to say just now."""
+def tray(state: UiState, status: Status, columns: int, now: float = 0.0) -> list[Line]:
+    """Above the input: what waits to be sent, and what there is to say just now.
+
+    ``now`` is the moment on the monotonic clock, for counting down.
+    """
     out: list[Line] = []
     hidden = max(0, len(state.queue) - QUEUED_SHOWN)
     for at, text in enumerate(state.queue[hidden:]):
         more = f" (and {hidden} before)" if hidden and not at else ""
         words = one(f"next: {queued_line(text)}{more}", columns - 3)
         out.append([("class:queued", f" ⋯ {words}")])
-    word = state.toast or state.waiting
+    word = state.toast or _waiting(state, now)
     if word:
         out.append([("class:toast", f" {one(word, columns - 2)}")])
     if status.save_problem:
         words = one(f"not saved: {status.save_problem}", columns - 2)
         out.append([("class:footer.bad", f" {words}")])
     return out
+
+
+def _waiting(state: UiState, now: float) -> str:
+    """Why nothing comes, and in how many seconds it is tried again."""
+    left = math.ceil(state.until - now)
+    if not state.waiting or left <= 0:
+        return state.waiting
+    return f"{state.waiting}; again in {left} s"
 
 
 def picker(picked: Picker, columns: int, rows: int) -> list[Line]:
