@@ -16,8 +16,8 @@ os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: 50 ms where rich wou
 import typer
 
 from chinwag import __version__
-from chinwag.errors import ChinwagError
-from chinwag.frontends.codes import ANSWERED, WRONG_USE
+from chinwag.errors import ChinwagError, StoreError
+from chinwag.frontends.codes import ANSWERED, FAILED, WRONG_USE
 from chinwag.roads import Asked, Flags
 
 if TYPE_CHECKING:
@@ -339,7 +339,9 @@ def _called(command: Any, words: list[str], early: EarlyScreen | None) -> int:
     try:
         code = command(words, prog_name="chat", standalone_mode=False)
     except ChinwagError as error:
-        return _refuse(f"{error.message} - {error.hint}" if error.hint else error.message, early)
+        said = f"{error.message} - {error.hint}" if error.hint else error.message
+        # Nothing has been asked of a model yet: only a store can have failed by itself.
+        return _refuse(said, early, FAILED if isinstance(error, StoreError) else WRONG_USE)
     except typer.Abort:
         return 130
     except typer.Exit as leaving:
@@ -352,13 +354,13 @@ def _called(command: Any, words: list[str], early: EarlyScreen | None) -> int:
     return int(code or ANSWERED)
 
 
-def _refuse(sentence: str, early: EarlyScreen | None) -> int:
+def _refuse(sentence: str, early: EarlyScreen | None, code: int = WRONG_USE) -> int:
     from chinwag.text.safe import safe
 
     if early is not None:
         early.give_back()
     sys.stderr.write(f"chat: {safe(sentence)}\n")
-    return WRONG_USE
+    return code
 
 
 def _with_bare_resume(argv: list[str]) -> list[str]:

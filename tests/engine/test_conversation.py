@@ -577,6 +577,10 @@ async def test_pictures_that_are_refused_are_named_in_words_from_then_on():
     assert len(notices(heard)) == 1
     await talk.say("more", heard.append)
     assert "[picture cat.png]" in player.requests[2].messages[0].text
+    assert len(notices(heard)) == 1
+    await talk.say("and this", heard.append, [CAT])
+    await talk.retry(heard.append)
+    assert len(notices(heard)) == 2
 
 
 LOCAL = Known(Terms(local=True, widen="give it more"))

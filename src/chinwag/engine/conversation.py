@@ -35,6 +35,7 @@ from chinwag.talk.entry import (
     ModelChosen,
     OptionSet,
     Rewound,
+    Spoken,
     Status,
     SystemSet,
     Titled,
@@ -128,6 +129,7 @@ class Conversation:
         self._asking: dict[tuple[str, str], asyncio.Future[Profile]] = {}
         self._refused: dict[tuple[str, str], tuple[str, ...]] = {}  # learnt in this run
         self._known_to: tuple[str, str] | None = None  # who has had the talk so far
+        self._told_at = 0  # the newest entry whose losses were looked at
         self._reported: dict[tuple[str, str], str] = {}  # what was said of each switch
         self._cut_told: set[tuple[str, str]] = set()
 
@@ -202,7 +204,11 @@ class Conversation:
     def known(self, provider: str, model: str) -> Profile:
         """What is known of a model by now, without asking anybody."""
         found = self._profiles.get((provider, model))
-        return found or self._knowledge.profile(provider, model, Profile())
+        if found is None:
+            found = self._knowledge.profile(provider, model, Profile())
+        if refusals.PICTURES in self._refused.get((provider, model), ()):
+            found = msgspec.structs.replace(found, sees=False)
+        return found
 
     def provider(self, name: str) -> Provider:
         return self._directory.provider(name)
@@ -371,8 +377,6 @@ class Conversation:
 
     def _request(self, provider: str, model: str, profile: Profile) -> Request:
         refused = self._refused.get((provider, model), ())
-        if refusals.PICTURES in refused:
-            profile = msgspec.structs.replace(profile, sees=False)
         options = refusals.without(self.options, refused)
         built = requests.build(self.session, model=model, profile=profile, options=options)
         if not built.messages:
@@ -388,19 +392,22 @@ class Conversation:
     def _say_losses(self, provider: str, model: str, profile: Profile, hear: Ear) -> None:
         """Before the first request to a model: what it cannot take of all that was said; after
         that, of the newest message only."""
-        key = (provider, model)
-        said, terms = self.session.said(), self._knowledge.terms(provider)
-        if not said:
+        key, terms = (provider, model), self._knowledge.terms(provider)
+        newest = next(((n, e) for n, e in self.session.back() if isinstance(e, Spoken)), None)
+        if newest is None:
             return
-        if key == self._known_to:
-            lost = switching.media([said[-1][1]], profile, terms)
-            before = ""
-        else:
+        if key != self._known_to:
+            said = self.session.said()
             lost = switching.losses(said, provider, profile, terms, self._room(key, profile))
-            before = self._reported.get(key, "")
-        text = self._reported[key] = switching.report("/".join(key), lost)
-        self._known_to = key
-        if text and text != before:
+            text = switching.report("/".join(key), lost)
+            again = text == self._reported.get(key)
+            self._reported[key] = text
+        else:
+            lost = switching.media([newest[1]], profile, terms)
+            text = switching.report("/".join(key), lost)
+            again = newest[0] <= self._told_at
+        self._known_to, self._told_at = key, newest[0]
+        if text and not again:
             grave = any(loss.grave for loss in lost)
             hear(Notice(text, Level.WARNING if grave else Level.INFO))
 
@@ -630,6 +637,7 @@ class Conversation:
         self._on_disk = len(self.session)
         last = self.session.last_answer
         self._known_to = (last.provider, last.model) if last else None
+        self._told_at = self.session.head
         self._keeper.opened(self.session.id, self._on_disk)
         hear(Opened(self.session))
         for notice in stored.notices:
