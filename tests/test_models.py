@@ -14,6 +14,8 @@ from chinwag.talk.event import Page
 from chinwag.talk.message import Text
 from chinwag.talk.session import fold_all
 from chinwag.talk.usage import Usage
+from support.servers import Asked, Loopback, Reply, finish, json_reply, sse
+from support.servers import said as said_
 from support.world import World
 
 CONFIG = """
@@ -113,3 +115,59 @@ async def test_the_window_is_known_without_a_server(world):
         assert desk.conversation._fallback == ("lab/bench",)
     finally:
         await desk.close()
+
+
+# -- the whole program, with a server that is not as one would wish -----------------------------
+
+
+def chat(asked: Asked) -> Reply:
+    """Refuses a key at /shut, temperature at /cold, and reads only 300 tokens at /short."""
+    if asked.method == "GET":
+        return json_reply({"data": []})
+    if asked.path.startswith("/shut"):
+        return json_reply({"error": {"message": "bad key", "code": "invalid_api_key"}}, 401)
+    if asked.path.startswith("/cold") and "temperature" in asked.json:
+        words = "Unsupported parameter: 'temperature' is not supported with this model."
+        return json_reply({"error": {"message": words, "type": "invalid_request_error"}}, 400)
+    usage = {"choices": [], "usage": {"prompt_tokens": 300, "completion_tokens": 1}}
+    return Reply(sse(said_("here I am"), finish(), usage))
+
+
+def table(name, address):
+    return f'[providers.{name}]\nbase_url = "{address}/{name}"\nkey = "none"\nmodels = ["m"]\n'
+
+
+@pytest.fixture
+def served(world):
+    with Loopback(chat) as server:
+        tables = "".join(table(name, server.url) for name in ("shut", "cold", "short"))
+        world.configure(f'model = "shut/m"\nfallback = ["cold/m"]\n{tables}')
+        yield world, server
+
+
+def test_another_model_answers_in_the_same_turn(served):
+    world, _ = served
+    run = world.chat("hello", "--json")
+    assert run.code == 0
+    assert (run.json["provider"], run.json["text"]) == ("cold", "here I am")
+    [notice] = run.json["notices"]
+    assert notice.startswith("shut/m cannot answer (")
+    assert notice.endswith("asking cold/m instead")
+
+
+def test_what_is_refused_is_left_out(served):
+    world, server = served
+    run = world.chat("-m", "cold/m", "-t", "0.5", "hello")
+    assert run.out == "here I am\n"
+    assert "cold/m does not take temperature" in run.err
+    sent = [a.json.get("temperature") for a in server.asked if a.method == "POST"]
+    assert sent == [0.5, None]
+
+
+def test_a_prompt_that_was_cut_is_said(served):
+    world, _ = served
+    run = world.chat("-m", "short/m", given="many words to be read " * 500)
+    assert run.code == 0
+    assert re.search(r"short/m has read only 300 of ~[\d,]+ tokens", run.err)
+    short = world.chat("-m", "short/m", "few words")
+    assert "has read only" not in short.err

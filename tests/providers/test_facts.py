@@ -177,3 +177,13 @@ def test_filling_gaps_takes_prices_from_one_mouth():
     assert Profile(sees=False).filled(other) == msgspec.structs.replace(other, sees=False)
     assert told.filled(other).room == 7
     assert Profile().room is None
+
+
+def test_every_default_model_is_one_that_is_there():
+    """A first message to a service must not fail because its default has been retired."""
+    from chinwag.providers.catalog import ROWS
+
+    known = snapshot().services
+    for row in ROWS:
+        if row.default and row.name in known:
+            assert row.default in known[row.name], row

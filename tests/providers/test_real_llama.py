@@ -1,14 +1,17 @@
-"""The real llama.cpp server, in both dialects it speaks."""
+"""The real llama.cpp server, in the three dialects it speaks."""
 
 import pytest
 
+from chinwag.engine.request import build
 from chinwag.errors import ContextOverflow
-from chinwag.providers.base import Options, Request
+from chinwag.providers.base import Options, Profile, Request
 from chinwag.providers.catalog import Catalog, Row
 from chinwag.providers.discovery import discover
 from chinwag.talk.delta import Ended, TextDelta
 from chinwag.talk.draft import Draft
-from chinwag.talk.message import Message
+from chinwag.talk.entry import AssistantSaid, Status, ToolReturned, UserSaid
+from chinwag.talk.message import Call, Image, Message, Result, Text, Thinking
+from chinwag.talk.session import begin, fold_all
 from support import llama
 
 pytestmark = [
@@ -29,14 +32,18 @@ def server(tmp_path_factory):
 
 def catalog(server):
     other = Row(name="other", dialect="anthropic", base_url=server.address, key="none")
-    return Catalog([other], env={"LLAMACPP_BASE_URL": server.address})
+    third = Row(name="third", dialect="responses", base_url=server.address + "/v1", key="none")
+    return Catalog([other, third], env={"LLAMACPP_BASE_URL": server.address})
 
 
 def asked(*messages):
     return Request("tiny", messages, "You are helpful.", options=Options(max_tokens=60))
 
 
-@pytest.mark.parametrize("name", ["llamacpp", "other"])
+NAMES = ["llamacpp", "other", "third"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 async def test_a_talk(server, name):
     there = catalog(server).provider(name)
     draft = Draft()
@@ -55,6 +62,33 @@ async def test_a_talk(server, name):
     with pytest.raises(ContextOverflow) as raised:
         await anext(there.stream(asked(Message.user("word " * 20000))))
     assert raised.value.asked > raised.value.limit > 0
+    await there.aclose()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_talk_that_others_began(server, name):
+    """Their thinking, their tools and a picture: in no dialect does the server refuse it."""
+    there = catalog(server).provider(name)
+    calls = (Call("toolu_1", "clock", '{"zone": "utc"}'), Call("c2", "look up!", "not JSON"))
+    thought = Thinking("Hmm.", "signed", "anthropic/claude-sonnet-4-5")
+    told = fold_all(
+        begin(),
+        [
+            UserSaid(
+                parts=(Text("What time is it?"), Image(mime="image/png", data="iVBORw0KGgo="))
+            ),
+            AssistantSaid(parts=(thought, Text("I look."), *calls), status=Status.PARTIAL),
+            ToolReturned(result=Result("toolu_1", "clock", "noon")),
+            AssistantSaid(status=Status.FAILED, error="it broke"),
+            UserSaid(parts=(Text("And now?"),)),
+        ],
+    )
+    asked = build(told, model="tiny", profile=Profile(sees=False), options=Options(max_tokens=20))
+    draft = Draft()
+    async for delta in there.stream(asked):
+        draft = draft.add(delta)
+    assert draft.text
+    assert draft.ended is not None
     await there.aclose()
 
 

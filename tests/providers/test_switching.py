@@ -44,7 +44,10 @@ HOMES = {
     "ollama": "http://127.0.0.1:11434",
     "llamacpp": "http://127.0.0.1:8080/v1",
 }
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5"
+    "ErkJggg=="
+)
 
 
 # --- any history at all ----------------------------------------------------------------------

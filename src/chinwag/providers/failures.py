@@ -263,6 +263,8 @@ def from_exception(error: BaseException, where: Where, *, begun: bool = False) -
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _untrusted(cause, where, common)
+    if "location header" in str(error).lower():  # the transport looks at it, though nobody goes
+        return _redirect(0, "", where)
     if any(isinstance(c, socket.gaierror) for c in causes):
         return Unreachable(
             f"no address is known for {where.endpoint}",
@@ -557,8 +559,9 @@ def _is_unknown_model(status: int, said: Said) -> bool:
 
 def _redirect(status: int, location: str, where: Where) -> ProviderError:
     target = location.partition("?")[0].partition("#")[0][:200]
+    code = f" ({status})" if status else ""
     return BadRequest(
-        _clean(f"{where.endpoint} sends us elsewhere ({status}): {target or 'nowhere'}", where),
+        _clean(f"{where.endpoint} sends us elsewhere{code}: {target or 'nowhere'}", where),
         hint="keys are never carried to another address: set base_url to the right one",
         **_common(where, status, Said()),
     )

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from chinwag.errors import ProviderError
 from chinwag.providers.dialects.base import Dialect
 from chinwag.providers.failures import (
@@ -138,7 +140,7 @@ class Reading:
             case "whole" if not broken:
                 return self._whole()
             case "stream":
-                return self._rest()
+                return self._rest(broken=broken)
             case _:
                 self.failure = cut(self._where) if broken else empty(self._where)
         return []
@@ -230,11 +232,13 @@ class Reading:
             comments, self._comments = self._comments, self._events.comments
             self._count([], self._comments - comments)
 
-    def _rest(self) -> list[AnyDelta]:
+    def _rest(self, *, broken: bool) -> list[AnyDelta]:
         try:
             last = self._events.end() if self._events is not None else self._last_lines()
         except LineTooLong:
             last = []  # it was cut all the same
+        if broken:
+            last = [event for event in last if _is_whole(event.data)]
         said = self._decoded(last)
         if self.failure is not None and self.finished:
             self.failure = None  # the last line was cut, but all had been said before it
@@ -259,6 +263,15 @@ class Reading:
             return self._ending(said, sign)
         self.failure = cut(self._where)
         return said
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether ``data`` is all there, though the connection broke before its line was ended."""
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return data.startswith(_UNREASONED.encode())
+    return True
 
 
 def _weight(said: list[AnyDelta]) -> int:
