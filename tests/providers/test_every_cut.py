@@ -43,7 +43,7 @@ def recordings():
     return [(row["file"], row["api"]) for row in shared.load("wire/INDEX.json")]
 
 
-@pytest.mark.parametrize(("name", "api"), recordings(), ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "api"), recordings(), ids=str)
 def test_cut_at_every_byte(name, api, soak):
     dialect = DIALECTS[api]()
     stream = shared.wire(name)

@@ -1,9 +1,9 @@
 """aimock from npm: somebody else's idea of five services, in a process of its own on loopback.
 
-It is looked for in the folder CHINWAG_TEST_AIMOCK names, or in node_modules at the project root;
-`npm ci --prefix DIR` is not needed: one package, no dependencies. A server is ended by its process
-id, and ends by itself when its standard input closes (the tests died). Chaos is asked for by
-headers, so that one server serves the tests that want it and those that do not.
+It is looked for in the folder CHINWAG_TEST_AIMOCK names, or in node_modules at the project root. A
+server is ended by its process id, and ends by itself when its standard input closes (the tests
+died). Chaos is asked for by headers, so that one server serves the tests that want it and those
+that do not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 VERSION = "1.43.0"
-INSTALL = f"npm install --no-save --no-audit --no-fund @copilotkit/aimock@{VERSION}"
+INSTALL = f"npm install --prefix . --no-save --no-audit --no-fund @copilotkit/aimock@{VERSION}"
 READY = 20.0  # seconds; it takes 0.3 where nothing else runs
 _RUN = "process.stdin.on('end', () => process.exit()).resume(); import(process.argv[1]);"
 

@@ -11,8 +11,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -20,6 +23,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from itertools import repeat
+from pathlib import Path
 from typing import Any, Self
 
 # --- Steps of a play -----------------------------------------------------------------------------
@@ -369,12 +374,14 @@ def cut(tongue: Tongue, pieces: Iterable[Any], **more: Any) -> Play:
 class Expect:
     """How a kind must be judged. ``error`` is the class, ``says`` a part of the sentence.
 
+    ``text`` is what must have been kept; None where only its beginning is known.
+
     ``waits`` are the bounds of each wait before another attempt, in seconds, half of the jitter
     being added.
     """
 
     verdict: str = "complete"
-    text: str = ALL
+    text: str | None = ALL
     attempts: int = 1
     error: str = ""
     says: str = ""
@@ -383,7 +390,11 @@ class Expect:
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to break, or to look broken. ``at`` is where the client is sent, see FaultServer."""
+    """One way to break, or to look broken. ``at`` is where the client is sent, see FaultServer.
+
+    ``patience`` is in seconds; ``twice`` asks twice and judges the second answer; ``heavy`` kinds
+    take long, and are judged once only, where memory is measured.
+    """
 
     name: str
     plays: tuple[Callable[[Tongue], Play], ...]
@@ -393,6 +404,7 @@ class Kind:
     patience: float = 8.0
     at: str = "http"
     twice: bool = False
+    heavy: bool = False
 
     def expected(self, tongue: str) -> Expect:
         return self.others.get(tongue, self.expect)
@@ -499,7 +511,7 @@ kind(
 )
 kind(
     "headers-endless",
-    lambda t: [b"HTTP/1.1 200 OK\r\n", Flood(lambda: iter(lambda: b"X-A: b\r\n" * 500, None))],
+    lambda t: [b"HTTP/1.1 200 OK\r\n", Flood(lambda: repeat(b"X-A: b\r\n" * 500))],
     UNHEARD,
 )
 kind("headers-only", lambda t: cut(t, []), failed("cut off"))
@@ -527,12 +539,12 @@ kind("cut-mid-chunk-size", lambda t: [*cut(t, t.begun), b"5"], partial())
 kind(
     "cut-mid-event",
     lambda t: cut(t, [*t.begun, t.event(t.say(SECOND))[:-12]]),
-    partial("no piece of an answer"),
+    partial(),
 )
 kind(
     "cut-mid-utf-8",
     lambda t: cut(t, [*t.begun, t.event(t.say(SECOND)).partition("☃".encode()[1:])[0]]),
-    partial("no piece of an answer"),
+    partial(),
 )
 kind("cut-between-events", lambda t: cut(t, t.begun), partial())
 kind("reset-mid", lambda t: [*cut(t, t.begun), 0.05, RESET], partial())
@@ -627,7 +639,7 @@ kind(
     "floods-after-the-end",
     lambda t: [
         *cut(t, t.stream),
-        Flood(lambda: iter(lambda: chunk(t.event(t.say(" and on and on")) * 200), None)),
+        Flood(lambda: repeat(chunk(t.event(t.say(" and on and on")) * 200))),
     ],
     never=("gemini",),  # its end is the end of the bytes
 )
@@ -816,7 +828,7 @@ kind("page-cut", lambda t: cut(t, [_PAGE[:30]]), failed("web page"))
 kind("page-of-blanks", lambda t: streamed(t, [b"<title>" + b" " * 60_000]), failed("web page"))
 kind(
     "page-endless",
-    lambda t: [head(t), Flood(lambda: iter(lambda: chunk(b"<p>" * 5000), None))],
+    lambda t: [head(t), Flood(lambda: repeat(chunk(b"<p>" * 5000)))],
     failed("web page"),
 )
 kind("page-mid", lambda t: streamed(t, [*t.begun, _PAGE]), partial(), never=("ollama",))
@@ -841,7 +853,6 @@ kind(
     "one-json-answer-lost",
     lambda t: [head(t), chunk(json.dumps(t.whole).encode()[:-20])],
     failed("cut off"),
-    others={("ollama",): failed("no piece of an answer")},
 )
 kind(
     "one-json-error",
@@ -975,7 +986,7 @@ kind(
 )
 kind(
     "endless-line",
-    lambda t: [*cut(t, t.begun), Flood(lambda: iter(lambda: chunk(b"x" * 262_144), None))],
+    lambda t: [*cut(t, t.begun), Flood(lambda: repeat(chunk(b"x" * 262_144)))],
     partial("4 MB"),
     patience=20.0,
 )
@@ -983,18 +994,65 @@ kind(
     "endless-event",
     lambda t: [
         *cut(t, t.begun),
-        Flood(lambda: iter(lambda: chunk(b"data: aaaaaaa\n" * 9000), None)),
+        Flood(lambda: repeat(chunk(b"data: aaaaaaa\n" * 9000))),
     ],
     partial("4 MB"),
-    only=STREAMS,
+    only=("openai", "anthropic"),
     patience=20.0,
 )
 kind(
     "endless-json",
-    lambda t: [head(t), chunk(b'{"x":"'), Flood(lambda: iter(lambda: chunk(b"y" * 262_144), None))],
-    failed("16 MB"),
+    lambda t: [head(t), chunk(b'{"x":"'), Flood(lambda: repeat(chunk(b"y" * 262_144)))],
+    failed("8 MB"),
     others={("ollama",): failed("4 MB")},
     patience=20.0,
+)
+
+
+def _endless(text: str) -> Callable[[Tongue], Play]:
+    return lambda t: [*cut(t, t.begun), Flood(lambda: repeat(chunk(t.event(t.say(text)) * 200)))]
+
+
+def _whole_of(value: bytes) -> Callable[[Tongue], Play]:
+    return lambda t: whole_body(None, b'{"usage":{"x":[' + value * (7_900_000 // len(value)))
+
+
+_TOO_LONG = partial("without end", text=None)
+kind("endless-answer", _endless("word " * 800), _TOO_LONG, only=("openai", "ollama"), patience=20.0)
+kind("endless-answer-in-bits", _endless("a"), _TOO_LONG, only=("ollama",), heavy=True)
+kind("endless-answer-in-pictures", _endless("😀" * 2000), _TOO_LONG, only=("openai",), heavy=True)
+kind(
+    "endless-blank-lines",
+    lambda t: [head(t), Flood(lambda: repeat(chunk(b"\n" * 65_536)))],
+    failed("without a word"),
+    only=("openai",),
+    heavy=True,
+)
+kind("bomb-of-objects", _whole_of(b"{},"), failed("cannot be read"), only=("openai",), heavy=True)
+kind("bomb-of-strings", _whole_of(b'"a",'), failed("cannot be read"), only=("openai",), heavy=True)
+kind(
+    "bomb-of-lists-in-a-line",
+    lambda t: cut(t, [*t.begun, t.event('{"usage":{"x":[' + "[]," * 1_300_000)]),
+    partial("cannot be read"),
+    only=("openai",),
+    heavy=True,
+)
+kind(
+    "huge-answer-in-one",
+    lambda t: whole_body(None, json.dumps(t.whole).encode().replace(b"Hello, ", b"y" * 7_000_000)),
+    Expect(text="y" * 7_000_000 + SECOND),
+    only=("openai",),
+    heavy=True,
+)
+kind(
+    "deflate-bomb-in-a-line",
+    lambda t: [
+        head(t, Content_Encoding="deflate"),
+        Flood(lambda: map(chunk, bomb(b"y" * 2**20, first=True, wbits=15))),
+    ],
+    failed("4 MB"),
+    only=("openai",),
+    heavy=True,
 )
 kind("utf-16", lambda t: streamed(t, [_whole_text(t).decode().encode("utf-16-le")]), failed())
 kind(
@@ -1175,6 +1233,27 @@ kind(
     ],
     Expect(attempts=0),  # one or two, by what arrives first
     twice=True,
+)
+
+# Where somebody may lose patience: these go on for as long as they are listened to.
+kind(
+    "talks-on",
+    lambda t: [
+        *cut(t, t.begun),
+        Flood(lambda: repeat(chunk(t.event(t.say("and "))))),
+    ],
+    _TOO_LONG,
+    only=("openai", "ollama"),
+    heavy=True,
+)
+kind(
+    "talks-on-slowly",
+    lambda t: cut(
+        t, [*t.begun, *[p for _ in range(5000) for p in (t.event(t.say("and ")), 0.002)]]
+    ),
+    partial(text=None),
+    only=("openai", "anthropic"),
+    heavy=True,
 )
 
 # Statuses.
@@ -1395,7 +1474,7 @@ kind(
 )
 kind(
     "error-endless",
-    lambda t: [head(None, 400), Flood(lambda: iter(lambda: chunk(b"no " * 20_000), None))],
+    lambda t: [head(None, 400), Flood(lambda: repeat(chunk(b"no " * 20_000)))],
     failed("no no", "BadRequest"),
 )
 kind(
@@ -1453,6 +1532,10 @@ class FaultServer:
             case "refused":
                 port = self._refused_port
         return f"{scheme}://127.0.0.1:{port}/{kind.name}/{tongue}/{name}"
+
+    @property
+    def ports(self) -> tuple[int, int, int, int]:
+        return self.port, self._closed_port, self._full_port, self._refused_port
 
     def _fill(self) -> None:
         """A socket whose queue is full: the kernel drops whoever knocks."""
@@ -1554,3 +1637,33 @@ class FaultServer:
             elif step is KEEP:
                 return True
         return False
+
+
+class Apart(FaultServer):
+    """The same in a process of its own, for measurements that it should not disturb."""
+
+    def __enter__(self) -> Self:
+        code = "from support.faults import serve; serve()"
+        path = str(Path(__file__).parents[1])
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        assert self._process.stdout is not None
+        ports = self._process.stdout.readline().split()
+        self.port, self._closed_port, self._full_port, self._refused_port = map(int, ports)
+        self._loop.close()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()  # the end of its input ends it
+
+
+def serve() -> None:
+    """Serves until the input ends; prints the ports."""
+    with FaultServer() as server:
+        print(*server.ports, flush=True)
+        sys.stdin.read()

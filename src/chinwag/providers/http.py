@@ -27,7 +27,7 @@ from chinwag.providers import failures, packed
 from chinwag.providers.base import ModelInfo, Profile, Request
 from chinwag.providers.dialects.base import NO_PROFILE, Dialect, Endpoint, HttpCall
 from chinwag.providers.failures import Where
-from chinwag.providers.reading import WHOLE_CAP, Reading
+from chinwag.providers.reading import WHOLE_CAP, Reading, is_crowded
 from chinwag.talk.delta import AnyDelta
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def prepare(*, tls: bool = True) -> None:
     """Imports httpx and, unless ``tls`` is false, builds the TLS context. Call it in a thread."""
     with _lock:
         module = _httpx()
+        _imported_below()
         if tls and not _tls:
             # trust_env: SSL_CERT_FILE and SSL_CERT_DIR name the authorities, else certifi's.
             _tls.append(module.create_ssl_context(trust_env=True))
@@ -74,6 +75,14 @@ def _imported() -> ModuleType:
     finally:
         if guarded:
             sys.modules.pop("httpx._main", None)
+
+
+def _imported_below() -> None:
+    """What httpx itself would import at the first request, stopping the loop for 60 ms."""
+    try:
+        importlib.import_module("anyio._backends._asyncio")
+    except ImportError:
+        pass  # another release keeps it elsewhere: then the first request pays for it
 
 
 class _Stalled(Exception):
@@ -248,6 +257,8 @@ class HttpProvider:
             await _closed(response, chunks)
         if body.lstrip()[:1] == b"<":
             raise failures.html(bytes(body), where)
+        if is_crowded(body):
+            raise failures.senseless(where)
         return bytes(body)
 
     async def _open(

@@ -22,6 +22,8 @@ _FILES: Final = {
     "anthropic": ("application/pdf",),
     "gemini": ("image/", "audio/", "video/", "text/", "application/pdf"),
     "ollama": (),
+    "openai": ("application/pdf",),
+    "llamacpp": ("application/pdf",),
 }
 """Media types of files that a dialect sends as they are; any where it is not named."""
 _IDS: Final = {

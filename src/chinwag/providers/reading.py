@@ -28,14 +28,17 @@ from chinwag.providers.failures import (
 from chinwag.providers.lines import JsonLines, LineTooLong, SseEvent, SseEvents
 from chinwag.talk.delta import AnyDelta, CallDelta, Ended, TextDelta, ThinkingDelta
 
-WHOLE_CAP: Final = 16 * 1024 * 1024
+WHOLE_CAP: Final = 8 * 1024 * 1024
 """The most bytes of an answer that comes in one piece."""
-ANSWER_CAP: Final = 48 * 1024 * 1024
+ANSWER_CAP: Final = 32 * 1024 * 1024
 """The most bytes of memory an answer's pieces may take: several times what any model can write."""
-MUTE_CAP: Final = 64 * 1024 * 1024
+MUTE_CAP: Final = 32 * 1024 * 1024
 """The most bytes in a row which carry no content."""
 SILENT_CAP: Final = 1000
 """The most events in a row which carry no content."""
+VALUES_CAP: Final = 500_000
+"""The most JSON values in one piece: each may take thirty times the memory of its letters."""
+_BIG: Final = 1024 * 1024
 _PAGE_CAP: Final = 64 * 1024
 # What JSON beyond all reason makes of a decoder: nesting without end, numbers without end.
 _SENSELESS: Final = (RecursionError, ValueError, OverflowError)
@@ -167,7 +170,9 @@ class Reading:
             self.failure = too_big(self._where, f"a line of more than {error.cap >> 20} MB")
             return []
         said: list[AnyDelta] = []
-        if events:
+        if events and is_crowded(events[0].data):  # only the first may have begun before this chunk
+            self.failure = senseless(self._where)
+        elif events:
             said = self._decoded(events)
         else:
             self._quiet()
@@ -250,6 +255,9 @@ class Reading:
     def _whole(self) -> list[AnyDelta]:
         body = bytes(self._body).removeprefix(_BOM)
         self._body = bytearray()
+        if is_crowded(body):
+            self.failure = senseless(self._where)
+            return []
         try:
             return self._closing(self._dialect.read_whole(body, self._where))
         except ProviderError as error:
@@ -263,6 +271,13 @@ class Reading:
             return self._ending(said, sign)
         self.failure = cut(self._where)
         return said
+
+
+def is_crowded(data: bytes | bytearray) -> bool:
+    """Whether ``data`` holds more JSON values than any answer has a use for."""
+    if len(data) < _BIG:
+        return False
+    return data.count(b",") + data.count(b"[") + data.count(b"{") > VALUES_CAP
 
 
 def _is_whole(data: bytes) -> bool:
@@ -284,5 +299,6 @@ def _weight(said: list[AnyDelta]) -> int:
             text = delta.arguments
         else:
             continue
-        weight += _PIECE + (len(text) if text.isascii() else 4 * len(text))
+        # A letter outside of ASCII makes each of them four bytes, and is joined at a cost.
+        weight += _PIECE + (len(text) if text.isascii() else 6 * len(text))
     return weight

@@ -75,6 +75,7 @@ _BUDGETS: Final = {"low": 1024, "medium": 8192, "high": 24576}
 _GENERATION: Final = re.compile(r"gemini-(\d+)")
 _UNSIGNED: Final = "skip_thought_signature_validator"
 """What Google says to send for calls of other models, where a signature is demanded."""
+_PICTURES: Final = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 _INLINE: Final = ("image/", "audio/", "video/", "text/", "application/pdf")
 
 
@@ -453,6 +454,8 @@ def _part(part: AnyPart) -> Body | None:
 
 def _attached(part: Image | File) -> Body:
     if isinstance(part, File) and (part.text or not part.mime.startswith(_INLINE)):
+        return {"text": in_words(part)}
+    if isinstance(part, Image) and part.data and part.mime not in _PICTURES:
         return {"text": in_words(part)}
     if part.data:
         return {"inlineData": {"mimeType": part.mime, "data": part.data}}

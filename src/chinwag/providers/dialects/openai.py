@@ -70,7 +70,7 @@ _OWN_REASONING: Final = re.compile(r"(?:o\d|gpt-[5-9])")
 _ANY_ID: Final = re.compile(r"[\x21-\x7e]{1,40}")  # OpenAI's bound; vLLM's own ids are longer
 _HOMES: Final = ("api.openai.com", ".openai.azure.com")
 """Where unknown fields are refused, top_k among them."""
-_PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
+PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _MISTRAL_ID: Final = re.compile(r"[A-Za-z0-9]{9}")
 
 
@@ -385,7 +385,7 @@ def _travels(part: Image | File) -> bool:
     """Whether it can go as what it is: anything else is named, or the whole talk is refused."""
     if isinstance(part, File):
         return bool(part.data) and not part.text and part.mime == "application/pdf"
-    return part.mime in _PICTURES if part.data else bool(part.url)
+    return part.mime in PICTURES if part.data else bool(part.url)
 
 
 def _part(part: AnyPart) -> Body | None:

@@ -36,7 +36,7 @@ from chinwag.providers.dialects.base import (
     with_extra,
     words,
 )
-from chinwag.providers.dialects.openai import OpenAI
+from chinwag.providers.dialects.openai import PICTURES, OpenAI
 from chinwag.providers.failures import Where, from_object
 from chinwag.providers.lines import SseEvent
 from chinwag.talk.delta import (
@@ -441,7 +441,9 @@ def _content(parts: tuple[AnyPart, ...]) -> str | list[Body]:
 
 
 def _travels(part: Image | File) -> bool:
-    return bool(data_url(part)) and not (isinstance(part, File) and part.text)
+    if isinstance(part, File):
+        return bool(data_url(part)) and not part.text
+    return part.mime in PICTURES if part.data else bool(part.url)
 
 
 def _part(part: AnyPart) -> Body | None:
