@@ -65,6 +65,11 @@ class Lines:
         self._keep(rest)
         return lines
 
+    @property
+    def is_between(self) -> bool:
+        """Whether nothing is held: what comes next begins a line."""
+        return not (self._tail or self._skip_lf or self._at_start)
+
     def end(self) -> list[bytes]:
         """The last line, where the stream ended without ending it."""
         return [self._take()] if self._tail else []
@@ -116,8 +121,19 @@ class SseEvents:
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """The events that ``chunk`` completes. Raises ``LineTooLong``; feed no more after it."""
-        events: list[SseEvent] = []
         data = self._data
+        # One whole event, as most servers send them: nothing to cut, nothing to keep.
+        if (
+            chunk[-2:] == b"\n\n"
+            and chunk[:6] == b"data: "
+            and chunk.find(b"\n") == len(chunk) - 2
+            and not (data or self._event)
+            and self._lines.is_between
+            and b"\r" not in chunk
+            and len(chunk) <= self._cap
+        ):
+            return [SseEvent("", chunk[6:-2])]
+        events: list[SseEvent] = []
         for line in self._lines.feed(chunk):
             # The commonest lines come first and without a call: this loop is the hot one.
             if not line:

@@ -18,6 +18,8 @@ _PLAIN: Final = frozenset({"", "identity", "utf-8", "none", "chunked", "aws-chun
 _GZIP: Final = 31  # zlib's window bits for a gzip wrapping, for its own, and for none
 _ZLIB: Final = 15
 _BARE: Final = -15
+_TELLING: Final = 2
+"""Bytes that tell what a packing is wrapped in."""
 _MEMBER: Final = b"\x1f\x8b"
 
 
@@ -37,42 +39,60 @@ def is_known(coding: str) -> bool:
 
 
 class Unpacking:
-    """Undoes one packing, gzip or deflate."""
+    """Undoes one packing, gzip or deflate. What follows its end is padding, and passed over."""
 
-    __slots__ = ("_bits", "_fresh", "_inner")
+    __slots__ = ("_head", "_inner", "_is_gzip", "_members")
 
     def __init__(self, coding: str) -> None:
-        self._bits = _ZLIB if coding == "deflate" else _GZIP
-        self._inner = _inflating(self._bits)
-        self._fresh = True
+        self._is_gzip = coding != "deflate"
+        self._head = b""
+        self._inner: Any = None
+        self._members = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The plain bytes of ``data``, in pieces. Raises ``Garbled``, after what was still good."""
         full = False
         while data or full:
+            if self._inner is None:
+                data, self._head = self._head + data, b""
+                if len(data) < _TELLING:
+                    self._head = data
+                    return
+                if not self._begins(data):
+                    return
             piece, data = self._step(data)
-            full = len(piece) == PIECE  # then more may wait inside, without any byte left outside
+            # A full piece: more may wait inside, without any byte left outside.
+            full = len(piece) == PIECE and self._inner is not None
             if piece:
                 yield piece
+
+    def _begins(self, data: bytes) -> bool:
+        """Whether a packed member begins with ``data``; gzip may have many."""
+        if self._members and not (self._is_gzip and data.startswith(_MEMBER)):
+            return False
+        bits = _GZIP if self._is_gzip else _ZLIB if _is_wrapped(data) else _BARE
+        self._inner = _inflating(bits)
+        self._members += 1
+        return True
 
     def _step(self, data: bytes) -> tuple[bytes, bytes]:
         """A piece, and the packed bytes that are left."""
         import zlib
 
+        inner = self._inner
         try:
-            piece = self._inner.decompress(data, PIECE)
+            piece = inner.decompress(data, PIECE)
         except zlib.error as error:
-            if self._fresh and self._bits == _ZLIB:  # some leave out the wrapping
-                self._bits = _BARE
-                self._inner = _inflating(_BARE)
-                return b"", data
             raise Garbled(str(error)) from error
-        self._fresh = False
-        if self._inner.eof:
-            left = self._inner.unused_data
-            self._inner = _inflating(self._bits)
-            return piece, left if left.startswith(_MEMBER) else b""  # else it is padding
-        return piece, self._inner.unconsumed_tail
+        if inner.eof:
+            self._inner = None
+            return piece, inner.unused_data
+        return piece, inner.unconsumed_tail
+
+
+def _is_wrapped(data: bytes) -> bool:
+    """Whether ``data`` begins as zlib wraps it: some servers leave that out."""
+    return data[0] & 15 == 8 and (data[0] << 8 | data[1]) % 31 == 0
 
 
 def _inflating(bits: int) -> Any:

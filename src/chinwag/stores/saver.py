@@ -107,6 +107,7 @@ class _Part(msgspec.Struct, eq=False):
 
     head: PartHead
     buffer: list[AnyDelta] = []
+    begun: bool = False  # the thread has been told of it
     open: bool = False
     broken: bool = False  # a piece is missing: nothing more is written to it
     flushed: float = 0.0
@@ -219,7 +220,6 @@ class Saver:
         with self._turn:
             line = self._line(session_id, 0)
             line.part = _Part(head)
-            self._put(_Begin(session_id, line.part))
 
     def part_add(self, session_id: str, delta: AnyDelta) -> None:
         """More of it. Cheap: the thread is woken at most once per write."""
@@ -228,7 +228,10 @@ class Saver:
             if line is None or line.part is None:
                 return
             line.part.buffer.append(delta)
-            if len(line.part.buffer) == 1 and line.part.open:
+            if not line.part.begun:
+                line.part.begun = True  # not before: making a file would delay the first word
+                self._put(_Begin(session_id, line.part))
+            elif len(line.part.buffer) == 1 and line.part.open:
                 self._turn.notify()
 
     def part_end(self, session_id: str) -> None:
