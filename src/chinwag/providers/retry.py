@@ -19,6 +19,8 @@ from chinwag.talk.delta import AnyDelta, CallDelta, TextDelta, ThinkingDelta
 ATTEMPTS: Final = 3
 LONGEST: Final = 90.0
 """Seconds from the first attempt within which the last one must begin."""
+OBEYED: Final = 60.0
+"""The longest wait in seconds, asked for by a server, that is kept without asking the person."""
 _FIRST: Final = 1.0
 _MOST: Final = 20.0
 
@@ -32,6 +34,8 @@ def next_wait(error: ProviderError, attempt: int, elapsed: float, rnd: float) ->
     if not error.may_retry or attempt >= ATTEMPTS:
         return None
     told = error.wait if isinstance(error, RateLimited | Overloaded) else None
+    if told is not None and told > OBEYED:
+        return None  # nobody sits that long unasked: the error says how long it is
     backoff = min(_MOST, _FIRST * 2.0 ** (attempt - 1))
     wait = rnd * backoff if told is None else told + rnd * 0.25
     return wait if elapsed + wait <= LONGEST else None

@@ -96,7 +96,7 @@ class _Block(msgspec.Struct):
 class _Message(msgspec.Struct):
     id: str | None = None
     model: str | None = None
-    usage: dict[str, Any] | None = None
+    usage: Any = None
 
 
 class _Event(msgspec.Struct):
@@ -105,7 +105,7 @@ class _Event(msgspec.Struct):
     message: _Message | None = None
     content_block: _Block | None = None
     delta: _Delta | None = None
-    usage: dict[str, Any] | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -114,7 +114,7 @@ class _Whole(msgspec.Struct):
     model: str | None = None
     content: list[_Block] | None = None
     stop_reason: str | None = None
-    usage: dict[str, Any] | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -276,9 +276,9 @@ def _block(block: _Block, index: int) -> list[AnyDelta]:
             return []
 
 
-def _usages(usage: dict[str, Any] | None) -> list[AnyDelta]:
-    if not usage:
-        return []
+def _usages(usage: Any) -> list[AnyDelta]:
+    if not isinstance(usage, dict) or not usage:
+        return []  # odd types are some gateways' and no reason to lose an answer
     cached = number(usage.get("cache_read_input_tokens"))
     written = number(usage.get("cache_creation_input_tokens"))
     fresh = number(usage.get("input_tokens"))

@@ -9,6 +9,7 @@ inside a stream is raised as one of ``ProviderError``'s family.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, Protocol, TypeVar
@@ -273,6 +274,6 @@ def words(parts: Iterable[AnyPart]) -> str:
 
 def number(value: Any) -> int | None:
     """A token count out of foreign JSON: a whole number of zero or more, or nothing."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value)
+    return int(value) if math.isfinite(value) and value >= 0 else None

@@ -105,7 +105,7 @@ class _Candidate(msgspec.Struct):
 
 class _Chunk(msgspec.Struct, rename="camel"):
     candidates: list[_Candidate] | None = None
-    usage_metadata: dict[str, Any] | None = None
+    usage_metadata: Any = None
     prompt_feedback: dict[str, Any] | None = None
     model_version: str | None = None
     response_id: str | None = None
@@ -151,7 +151,7 @@ class GeminiDecoder:
             if candidate.index:
                 continue  # one answer was asked for; a second one is nobody's
             self._candidate(candidate, said)
-        if chunk.usage_metadata:
+        if isinstance(chunk.usage_metadata, dict):
             said += _usages(chunk.usage_metadata)
         if chunk.prompt_feedback:
             self._judge(chunk.prompt_feedback)

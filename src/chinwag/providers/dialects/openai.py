@@ -106,7 +106,7 @@ class _Choice(msgspec.Struct):
 
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: dict[str, Any] | None = None
+    usage: Any = None  # odd types are some gateways' and no reason to lose an answer
     error: Any = None
     model: str | None = None
     id: str | None = None

@@ -83,7 +83,7 @@ class _Response(msgspec.Struct):
     model: str | None = None
     status: str | None = None
     output: list[_Item] | None = None
-    usage: dict[str, Any] | None = None
+    usage: Any = None
     error: Any = None
     incomplete_details: Any = None
 
@@ -352,8 +352,8 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
     return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
 
 
-def _usages(usage: dict[str, Any] | None) -> list[AnyDelta]:
-    if not usage:
+def _usages(usage: Any) -> list[AnyDelta]:
+    if not isinstance(usage, dict) or not usage:
         return []
     asked, told = usage.get("input_tokens_details"), usage.get("output_tokens_details")
     asked = asked if isinstance(asked, dict) else {}
