@@ -362,7 +362,8 @@ async def test_an_idle_saver_uses_no_time(desk: Desk) -> None:
     real = desk.saver._turn.wait
     desk.saver._turn.wait = lambda t=None: (waits.append(t), real(t))[1]  # type: ignore[method-assign]  # to count wakings
     await asyncio.sleep(0.3)
-    assert waits == []
+    # It may have been on its way to bed just now; it lies down once, and without an alarm.
+    assert waits in ([], [None])
 
 
 def test_leaving_saves_what_waits() -> None:
