@@ -41,7 +41,7 @@ CUT = "the program ended before the answer did"
 
 _OPENING = b'"messages":['
 _CLOSING = b'],"meta":'
-_IMPORT = "if another program made it, bring it in with /load or chat sessions import"
+_IMPORT = "if another program made it, bring it in with /load PATH"
 
 
 class Shape(StrEnum):
