@@ -268,7 +268,7 @@ def test_what_is_no_session_is_never_an_empty_one(raw: bytes) -> None:
 def test_other_json_is_sent_to_the_importer() -> None:
     with pytest.raises(SessionUnreadable, match="no session of ours") as caught:
         doc.parse(NOT_OURS["export"], BORN.id)
-    assert "import" in caught.value.hint
+    assert "/load" in caught.value.hint
 
 
 def test_a_newer_format_is_refused_not_guessed_at() -> None:
