@@ -45,11 +45,24 @@ def fences(markdown: str) -> Iterator[Fence]:
 
 def count(markdown: str) -> int:
     """How many fenced blocks there are. Quick where every mark stands at the margin."""
+    if _is_one_at_the_margin(markdown):
+        return 1
     marked = [re.match(_MARKED, line) for line in _lines_with_marks(markdown)]
     found = [each.groups() for each in marked if each is not None]
     if any(lead.strip(" ") or len(lead) > 3 for lead, _, _ in found):
         return sum(1 for _ in fences(markdown))
     return _counted(found)
+
+
+def _is_one_at_the_margin(markdown: str) -> bool:
+    """The commonest answer: two marks at the margin, the second with nothing behind it."""
+    first = markdown.find("```")
+    second = markdown.find("```", first + 3)
+    if first < 0 or second < 0 or "~~~" in markdown or markdown.find("```", second + 3) >= 0:
+        return False
+    opens = first == 0 or markdown[first - 1] == "\n"
+    closes = markdown[second - 1] == "\n" and markdown[second + 3 : second + 4] in ("", "\n")
+    return opens and closes and "`" not in markdown[first + 3 : markdown.find("\n", first)]
 
 
 #: What may stand before a mark that opens or closes a block: blanks, and signs of lists and quotes.

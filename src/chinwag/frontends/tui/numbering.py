@@ -37,4 +37,6 @@ def _after(item: Item, total: int) -> int:
         return total
     if isinstance(item.entry, Cleared):
         return 0
-    return total + count(item.entry.text) if isinstance(item.entry, AssistantSaid) else total
+    if not isinstance(item.entry, AssistantSaid):
+        return total
+    return total + count(item.entry.text)

@@ -359,10 +359,14 @@ class Shell:
     def _after_first_paint(self) -> None:
         if self._painted is not None:
             self._painted()
-        self._spawn(self.desk.start(self.dispatch))
+        self._spawn(self._start())
         early, self._early = self._early, []
         for line in early:
             self._spawn(self.desk.handle(line, self.dispatch))
+
+    async def _start(self) -> None:
+        """The desk first: a long session is there sooner when nothing else is being imported."""
+        await self.desk.start(self.dispatch)
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._load, args=(loop,), daemon=True, name="markdown").start()
 
