@@ -628,3 +628,10 @@ async def test_a_server_that_leaves_out_what_it_remembered_is_not_suspected():
     await talk.say("word " * 2000, heard.append)
     await talk.say("nine more words to read for the server now", heard.append)
     assert notices(heard) == []
+
+
+async def test_an_answer_of_which_nothing_came_counts_no_token():
+    talk = conversation(Player([Unreachable("gone")]))
+    await talk.say("a b c", [].append)
+    assert talk.session.last_answer.tokens == 0
+    assert talk.context().used == 2 + 4 + 3 + 4

@@ -16,7 +16,7 @@ from support import llama
 
 pytestmark = [
     pytest.mark.server,
-    pytest.mark.skipif(bool(llama.missing()), reason=llama.missing() or "-"),
+    pytest.mark.skipif(llama.may_skip(), reason=llama.missing() or "-"),
 ]
 
 

@@ -436,7 +436,7 @@ def test_a_turn_only_appends(pairs):
 
 
 @pytest.mark.server
-@pytest.mark.skipif(bool(llama.missing()), reason=llama.missing() or "-")
+@pytest.mark.skipif(llama.may_skip(), reason=llama.missing() or "-")
 async def test_the_real_llama_cpp(tmp_path):
     """A server that is strict about forms: words, calls and results of every turn are taken."""
     from support import tiny_gguf

@@ -96,8 +96,7 @@ def test_anthropic_keeps_redacted_thinking_apart():
 
 
 def test_ollama_generate():
-    if not OLLAMA:
-        pytest.skip("no recording")
+    shared.need(shared.DATA / "wire" / "INDEX.json")
     deltas, reading = heard(Ollama(), [shared.wire(OLLAMA[0][0])])
     draft = drafted(deltas)
     assert draft.text == "Fluffy, hoppy, twitchy."

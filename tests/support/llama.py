@@ -29,6 +29,11 @@ def missing() -> str:
     return f"{', '.join(absent)} not installed (make test installs it)" if absent else ""
 
 
+def may_skip() -> bool:
+    """Whether a test may go without: where nothing is installed, but never in CI."""
+    return bool(missing()) and os.environ.get("CI") != "true"
+
+
 class Server:
     """A server that answers. ``address`` has no path: `http://127.0.0.1:PORT`."""
 

@@ -254,7 +254,8 @@ class Conversation:
         parts = (entry.result,) if isinstance(entry, ToolReturned) else entry.parts
         text = "\n".join(filter(None, map(_countable, parts)))
         tokens, tokenizer = self._meter.count(text, self.choice[1])
-        return tokens + MESSAGE_OVERHEAD, tokenizer
+        # An answer of which nothing came is not sent, and costs nothing.
+        return (tokens + MESSAGE_OVERHEAD if parts else 0), tokenizer
 
     # -- talking ------------------------------------------------------------------------------
 

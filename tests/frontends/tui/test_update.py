@@ -7,7 +7,7 @@ from chinwag.frontends.tui import view
 from chinwag.frontends.tui.update import LEAVE_HINT, opened, update
 from chinwag.talk import event as e
 from chinwag.talk.delta import TextDelta
-from chinwag.talk.entry import Cleared, Rewound
+from chinwag.talk.entry import AssistantSaid, Cleared, Rewound, Status
 from chinwag.talk.event import Choice
 from chinwag.talk.session import Header, Headline, Session, fold
 from support.fakes import FakeDesk, blank, entry, long_talk, talk
@@ -203,3 +203,16 @@ def test_a_wait_is_counted_down(busy):
     assert "again" not in word(108.0)
     state, _ = update(state, e.Requested("p", "m"), 108.0)
     assert view.tray(state, status, 80, 108.0) == []
+
+
+def test_a_failure_that_an_answer_carries_is_said_once(busy):
+    failed = AssistantSaid(status=Status.FAILED, error="refuses connections", hint="start it")
+    state, _ = after(busy, e.Failed("Unreachable", "refuses connections", "start it"))
+    assert isinstance(state.items[-1], s.Told)
+    count = len(state.items)
+    state, _ = after(state, settled(state.session, failed))
+    assert len(state.items) == count
+    assert state.items[-1].entry is failed
+    state, _ = after(state, e.Failed("CommandUnknown", "no such command", ""))
+    state, _ = after(state, settled(state.session, failed))
+    assert len(state.items) == count + 2, "another failure stays"

@@ -268,11 +268,20 @@ def _rested(state: UiState, now: float) -> Next:
     return replace(state, queue=tuple(rest), busy=True, since=now), (Handle(line),)
 
 
+def _without_echo(state: UiState, entry: AssistantSaid) -> UiState:
+    """A failure was told when it happened; the answer that carries it says it from now on."""
+    last = state.items[-1] if state.items else None
+    if not isinstance(last, Told) or last.kind is not Kind.FAILURE or last.text != entry.error:
+        return state
+    return replace(state, items=Grown(state.items[:-1]))
+
+
 def _settled(state: UiState, n: int, entry: AnyEntry, session: Session) -> UiState:
     state = replace(state, session=session)
     match entry:
         case AssistantSaid():
-            return _appended(replace(state, live=None, waiting=""), Said(n, entry))
+            state = replace(_without_echo(state, entry), live=None, waiting="")
+            return _appended(state, Said(n, entry))
         case UserSaid() | ToolReturned() | SystemSet() | Noted() | Compacted():
             return _appended(state, Said(n, entry))
         case Cleared() | Rewound():
