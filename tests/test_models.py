@@ -112,7 +112,7 @@ async def test_the_window_is_known_without_a_server(world):
         desk.conversation.defaults.model = "gpt-5-mini"
         await desk.conversation.learn_profile()
         assert desk.status().window == 272_000
-        assert desk.conversation._fallback == ("lab/bench",)
+        assert desk.conversation._asking._fallback == ("lab/bench",)
     finally:
         await desk.close()
 

@@ -281,7 +281,7 @@ async def test_reported_usage_corrects_the_meter():
     await talk.say("a b c", [].append)
     context = talk.context()
     assert (context.used, context.window, context.exact) == (110, 1000, True)
-    assert talk._meter.learnt == [("exact-1", 2 + 4 + 3 + 4, 100)]
+    assert talk._scale.meter.learnt == [("exact-1", 2 + 4 + 3 + 4, 100)]
     talk.choose("lab", "fuzzy", [].append)
     assert not talk.context().exact
 
@@ -391,10 +391,7 @@ class Known:
 
 
 def talk_between(*players, **more):
-    talk = conversation(*players)
-    talk._knowledge = more.pop("knowledge", talk._knowledge)
-    talk._fallback = more.pop("fallback", ())
-    return talk
+    return conversation(*players, **more)
 
 
 async def test_the_profile_is_the_servers_answer_over_what_is_known():
@@ -483,8 +480,8 @@ async def test_a_resumed_talk_is_known_to_who_answered_last():
 async def test_another_model_answers_where_the_first_cannot(error):
     keeper, heard = ListKeeper(), []
     one, two = Player([error], name="one"), Player([TextDelta("here"), END], name="two")
-    talk = conversation(one, two, keeper=keeper)
-    talk._fallback = ("one/exact-1", "nobody/x", "two/exact-2")
+    fallback = ("one/exact-1", "nobody/x", "two/exact-2")
+    talk = conversation(one, two, keeper=keeper, fallback=fallback)
     await talk.say("hi", heard.append)
     answer = talk.session.last_answer
     assert (answer.provider, answer.model, answer.text) == ("two", "exact-2", "here")
@@ -596,7 +593,7 @@ async def test_a_prompt_cut_in_silence_is_said_with_numbers():
     [text] = notices(heard)
     assert "512 of 2,002 tokens" in text
     assert "give it more" in text
-    assert talk._meter.learnt == []  # a cut teaches nothing about tokens
+    assert talk._scale.meter.learnt == []  # a cut teaches nothing about tokens
     await talk.say("more", heard.append)
     assert len(notices(heard)) == 1
 
@@ -606,7 +603,7 @@ async def test_a_prompt_that_was_read_is_not_said_to_be_cut(read):
     talk, heard = talk_between(Player(*reads(read)), knowledge=LOCAL), []
     await talk.say("word " * 2000, heard.append)
     assert notices(heard) == []
-    assert talk._meter.learnt
+    assert talk._scale.meter.learnt
 
 
 async def test_a_service_elsewhere_is_not_suspected():

@@ -143,7 +143,7 @@ async def once(opener, on_wait):
         yield delta
 
 
-def conversation(*players, keeper=None, **defaults):
+def conversation(*players, keeper=None, knowledge=None, fallback=(), **defaults):
     players = players or (Player(),)
     plain = {"provider": players[0].name, "model": "exact-1", "system": "Be kind."}
     return Conversation(
@@ -152,4 +152,6 @@ def conversation(*players, keeper=None, **defaults):
         meter=WordMeter(),
         defaults=Defaults(**{**plain, **defaults}),
         retrying=once,
+        knowledge=knowledge,
+        fallback=fallback,
     )

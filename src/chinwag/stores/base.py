@@ -27,6 +27,9 @@ from chinwag.talk.entry import AnyEntry, AssistantSaid
 from chinwag.talk.session import Birth, Header, Headline, slug
 
 
+TRASH_DAYS = 30
+
+
 class Stored(msgspec.Struct, frozen=True):
     """What `read` gives back.
 
@@ -49,6 +52,13 @@ class PartHead(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str
     provider: str = ""
     model: str = ""
+
+
+class Trashed(msgspec.Struct, frozen=True):
+    """A deleted session that can still be brought back: `header` as it was, ``at`` in UTC."""
+
+    header: Header
+    at: str
 
 
 class SessionStore(ABC):
@@ -81,9 +91,51 @@ class SessionStore(ABC):
     def headers(self) -> list[Header]:
         """Every session, last used first, damaged ones included and marked."""
 
+    def span(
+        self, session_id: str, after: int, upto: int | None = None
+    ) -> tuple[tuple[AnyEntry, ...], int]:
+        """Entries after+1 to ``upto`` (None: the newest), and how many there are in all.
+
+        Touches no more than it must: the end of a session of a million entries is as near as its
+        beginning. Never mends, never takes a lock: another program may be writing meanwhile.
+        """
+        entries = self.read(session_id).entries
+        return entries[max(0, after) : upto], len(entries)
+
     @abstractmethod
     def delete(self, session_id: str) -> None:
-        """Take the session away. Raises SessionNotFound."""
+        """Put the session in the trash, kept for TRASH_DAYS. Raises SessionNotFound."""
+
+    def trashed(self) -> list[Trashed]:
+        """What was deleted and is still kept, newest first."""
+        raise NotImplementedError
+
+    def restore(self, session_id: str) -> None:
+        """Bring a deleted session back, the newest of that id.
+
+        Raises SessionNotFound, SessionConflict where a session of that id is there.
+        """
+        raise NotImplementedError
+
+    def prune(self, days: float = TRASH_DAYS) -> int:
+        """Let go of what has lain in the trash longer than ``days``; returns how many sessions."""
+        raise NotImplementedError
+
+    def holder(self, session_id: str) -> str:
+        """Who writes the session now, as part of a sentence (pid, host, terminal, since); "" if
+        nobody does, or we do. At most 200 ms."""
+        raise NotImplementedError
+
+    def put_blob(self, data: bytes) -> str:
+        """Keep ``data`` (an attachment, a tool's output) under its SHA-256; returns that, in hex.
+
+        As safe as an entry when it returns. Keeping the same twice costs nothing.
+        """
+        raise NotImplementedError
+
+    def blob(self, digest: str) -> bytes:
+        """What was kept. Raises SessionNotFound, SessionUnreadable (its hash is another now)."""
+        raise NotImplementedError
 
     @abstractmethod
     def lock(self, session_id: str) -> None:
