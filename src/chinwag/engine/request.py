@@ -21,6 +21,7 @@ from chinwag.providers.base import Options, Profile, Request
 from chinwag.talk.entry import AssistantSaid, Spoken, ToolReturned, UserSaid
 from chinwag.talk.message import AnyPart, Call, File, Image, Message, Result, Role, Text, Thinking
 from chinwag.talk.session import Session
+from chinwag.talk.shown import shown
 from chinwag.talk.tool import ToolSpec
 
 NOT_RUN = "not run: the program ended before this call was answered"
@@ -51,13 +52,15 @@ def build(
 
 
 def _messages(session: Session) -> Iterator[Message]:
-    """What was said and counts, as messages; a compaction stands for what it hides."""
-    after = 0
-    if found := session.compacted:
-        after, compacted = found
-        yield Message.user(SUMMARY_HEAD + compacted.summary)
-    for n, entry in session.said():
-        if n > after and (message := _message(entry)) is not None:
+    """What was said and counts, as messages; a compaction stands for what it hides.
+
+    Only what is sent is looked at, however long the session is.
+    """
+    found = session.compacted
+    if found and found[1].summary:
+        yield Message.user(SUMMARY_HEAD + found[1].summary)
+    for _, entry in shown(session):
+        if (message := _message(entry)) is not None:
             yield message
 
 

@@ -117,10 +117,41 @@ class Titled(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="title"):
 
 
 class Compacted(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="compacted"):
-    """``summary`` stands for everything on the branch up to and including position ``through``."""
+    """``summary`` stands for everything on the branch up to and including position ``through``.
+
+    Without a summary it is simply not sent any more. ``why`` names the policy (compact, trim,
+    window). Who wrote the summary, and what that cost, is kept as for an answer.
+    """
 
     summary: str
     through: int
+    why: str = "compact"
+    provider: str = ""
+    model: str = ""
+    usage: Usage = NO_USAGE
+
+
+class Hidden(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="hidden"):
+    """Positions ``ns`` are not sent any more; ``reasons`` says why of each, in the same order."""
+
+    ns: tuple[int, ...]
+    reasons: tuple[str, ...] = ()
+    why: str = "prune"
+
+
+class Mark(StrEnum):
+    """What a person wants of one message. PIN: no policy may leave it out. EXCLUDE: never sent."""
+
+    PIN = "pin"
+    EXCLUDE = "exclude"
+    NONE = "none"
+
+
+class Marked(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="marked"):
+    """The person's wish for the message at position ``of``, until the next one."""
+
+    of: int
+    mark: Mark = Mark.NONE
 
 
 class Cleared(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="cleared"):
@@ -157,6 +188,8 @@ AnyEntry: TypeAlias = (
     | OptionSet
     | Titled
     | Compacted
+    | Hidden
+    | Marked
     | Cleared
     | Rewound
     | Noted

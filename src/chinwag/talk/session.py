@@ -4,14 +4,16 @@ Invariants. A live session and a resumed one are equal, for both are the fold of
 The entries that are *nodes* (what was said, system prompts, clears, compactions, notes) form a
 tree: a node's parent is the head at the time it came, and then it is the head. `Rewound` moves the
 head; so an edit or a retry makes a sibling and nothing is ever rewritten. The *path* runs from the
-root to the head and is what the person sees. What belongs to the session as a whole (title, model,
-options) is not on the tree: going back in the talk does not change the model under one's feet.
-Folding one entry costs O(1) along a branch; a `Rewound` costs the length of the path.
+root to the head and is what the person sees; a node's *scope* says what of it still counts. What
+belongs to the session as a whole (title, model, options) is not on the tree: going back in the talk
+does not change the model under one's feet. Folding one entry costs O(1) along a branch; a `Rewound`
+costs the length of the path.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +25,8 @@ from chinwag.talk.entry import (
     AssistantSaid,
     Cleared,
     Compacted,
+    Hidden,
+    Marked,
     ModelChosen,
     Noted,
     OptionSet,
@@ -37,6 +41,7 @@ from chinwag.talk.entry import (
     now,
 )
 from chinwag.talk.grown import Grown
+from chinwag.talk.scope import WHOLE, Scope, scoped
 from chinwag.talk.usage import NO_USAGE, Usage
 
 NOT_A_NODE = -1
@@ -115,6 +120,7 @@ class Session:
     __slots__ = (
         "_parents",
         "_path",
+        "_scopes",
         "_tallies",
         "_undone",
         "birth",
@@ -138,6 +144,7 @@ class Session:
         self.system = ""
         self._parents: Grown[int] = Grown()
         self._tallies: Grown[Tally] = Grown()
+        self._scopes: Grown[Scope] = Grown()
         self._path: Grown[int] = Grown()
         self._undone: tuple[int, ...] = ()
 
@@ -203,6 +210,11 @@ class Session:
             n = self._parents[n - 1]
         return path[::-1]
 
+    def path_from(self, n: int) -> Iterator[int]:
+        """Positions of the path from ``n`` on. O(log n) to begin: a path only ever ascends."""
+        for at in range(bisect_left(self._path, n), len(self._path)):
+            yield self._path[at]
+
     def leaf(self, n: int) -> int:
         """The newest end of the branch through node ``n``."""
         last = {n}
@@ -226,28 +238,35 @@ class Session:
             n = self._path[at]
             yield n, self.entries[n - 1]
 
-    def said(self) -> list[tuple[int, Spoken]]:
-        """What was said since the last clear, oldest first, with positions."""
+    def said(self, after: int = -1) -> list[tuple[int, Spoken]]:
+        """What was said since the last clear, oldest first, with positions; or what lies after
+        position ``after``, at a cost of as much."""
+        after = max(after, self.scope.cleared)
         found: list[tuple[int, Spoken]] = []
         for n, entry in self.back():
-            if isinstance(entry, Cleared):
+            if n <= after:
                 break
             if isinstance(entry, UserSaid | AssistantSaid | ToolReturned):
                 found.append((n, entry))
         return found[::-1]
 
     @property
-    def compacted(self) -> tuple[int, Compacted] | None:
-        """The compaction in force with the last position it hides, if there is one.
+    def scope(self) -> Scope:
+        """What of the branch still counts. O(1)."""
+        return self.scope_at(self.head)
 
-        A compaction can only hide what came before it, whatever a file may say.
-        """
-        for n, entry in self.back():
-            if isinstance(entry, Compacted):
-                return min(entry.through, n), entry
-            if isinstance(entry, Cleared):
-                return None
-        return None
+    def scope_at(self, n: int) -> Scope:
+        """The same, as it was at node ``n``."""
+        return self._scopes[n - 1] if n else WHOLE
+
+    @property
+    def compacted(self) -> tuple[int, Compacted] | None:
+        """The compaction in force with the last position it hides, if there is one. O(1)."""
+        scope = self.scope
+        if not scope.compacted:
+            return None
+        entry = self.entry(scope.compacted)
+        return (scope.through, entry) if isinstance(entry, Compacted) else None
 
     @property
     def tally(self) -> Tally:
@@ -256,7 +275,7 @@ class Session:
 
     def tally_at(self, n: int) -> Tally:
         """The same, up to node ``n``."""
-        return self._tallies[n - 1]
+        return self._tallies[n - 1] if n else NOTHING
 
     def _find_system(self) -> str:
         for _, entry in self.back():
@@ -281,7 +300,7 @@ class Session:
         """Where the head would be ``times`` steps ago; None when there is nothing to take back.
 
         A step is a turn (from what the person said to the end of what came of it), or a clear, a
-        compaction or a changed system prompt. The prompt a session began with is no step.
+        compaction, a mark or a changed system prompt. The prompt a session began with is no step.
         """
         at = self.head
         for _ in range(times):
@@ -295,7 +314,7 @@ class Session:
         while at > 0:
             entry = self.entry(at)
             parent = self.parent(at)
-            if isinstance(entry, UserSaid | Cleared | Compacted):
+            if isinstance(entry, UserSaid | Cleared | Compacted | Hidden | Marked):
                 return at
             if isinstance(entry, SystemSet) and parent > 0:
                 return at
@@ -353,13 +372,17 @@ def fold(session: Session, entry: AnyEntry) -> Session:
         case Cleared(keep_system=keep):
             new.system = session.system if keep else ""
             return _node(new, session, entry)
-        case UserSaid() | ToolReturned() | Compacted() | Noted():
+        case Compacted(usage=usage):
+            new.usage = session.usage + usage
+            return _node(new, session, entry)
+        case UserSaid() | ToolReturned() | Hidden() | Marked() | Noted():
             return _node(new, session, entry)
         case AssistantSaid(usage=usage):
             new.usage = session.usage + usage
             return _node(new, session, entry)
     new._parents = session._parents.plus(NOT_A_NODE)
     new._tallies = session._tallies.plus(NOTHING)
+    new._scopes = session._scopes.plus(WHOLE)
     return new
 
 
@@ -399,6 +422,7 @@ def _fold_said(session: Session, said: list[AnyEntry]) -> Session:
     new.usage = usage
     new._parents = session._parents.extended([session.head, *path[:-1]])
     new._tallies = session._tallies.extended(tallies)
+    new._scopes = session._scopes.extended([session.scope] * len(said))
     new._path = session._path.extended(path)
     new._undone = ()
     return new
@@ -414,6 +438,7 @@ def _copied(session: Session) -> Session:
 def _node(new: Session, old: Session, entry: AnyEntry) -> Session:
     new._parents = old._parents.plus(old.head)
     new._tallies = old._tallies.plus(_tally(old.tally, entry))
+    new._scopes = old._scopes.plus(scoped(old.scope, len(new.entries), entry))
     new._path = old._path.plus(len(new.entries))
     new._undone = ()
     return new
