@@ -8,31 +8,40 @@ nowhere else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from chinwag.commands.bench import Bench
 from chinwag.commands.table import Sources, Table
 from chinwag.config import secrets, sources
 from chinwag.config.history import History
 from chinwag.config.paths import Places, places
+from chinwag.config.private import write_private
 from chinwag.config.settings import ModelFacts, ProviderSettings, Settings
 from chinwag.context.counting import Counter, encoding_name
 from chinwag.context.pricing import UNKNOWN, Bill, Price
 from chinwag.desk import Desk, Found, aside
 from chinwag.engine.conversation import Conversation, Defaults
-from chinwag.errors import ChinwagError, ProviderError
+from chinwag.engine.drafting import Drafting, Drafts
+from chinwag.engine.fitting import Rules
+from chinwag.engine.windows import Door, Watch, Windows
+from chinwag.errors import ChinwagError, ConfigError, ProviderError
 from chinwag.providers.base import ModelInfo, Options, Profile, Provider
 from chinwag.providers.catalog import Catalog, Row
 from chinwag.providers.knowing import Knowing
+from chinwag.providers.listing import Found as ModelsFound
+from chinwag.providers.listing import Listing
 from chinwag.providers.retry import with_retries
-from chinwag.stores.base import SessionStore
+from chinwag.stores.base import Answer, News, Reply, SessionStore
+from chinwag.stores.keeping import Keeping
 from chinwag.stores.opening import open_store
-from chinwag.stores.saver import Report, Saver
+from chinwag.talk.entry import UserSaid
+from chinwag.talk.session import Session
 
-ASK_MODELS = 3.0  # seconds every provider together may take to name its models
 CLOSE_PATIENCE = 3.0  # seconds to wait for a slow disk when leaving
 
 
@@ -49,6 +58,7 @@ class House:
         self._flags = flags
         self.catalog = self._catalog()
         self.knowing = Knowing(self.catalog)
+        self.listing = ModelsFound()  # of the models that were named last
 
     # -- what was asked -----------------------------------------------------------------------
 
@@ -93,8 +103,9 @@ class House:
 
     # -- parts --------------------------------------------------------------------------------
 
-    def store(self) -> SessionStore:
-        return open_store(self.settings.store, self.places.data)
+    def store(self, url: str = "") -> SessionStore:
+        """The store of the settings, or the one ``url`` names."""
+        return open_store(url or self.settings.store, self.places.data)
 
     def _catalog(self) -> Catalog:
         rows = [_row(name, own) for name, own in self.settings.providers.items()]
@@ -122,14 +133,16 @@ class House:
         """The key a spec names; without one in the configuration, the key file's."""
         configured = {own.key for own in self.settings.providers.values()}
         if spec not in configured and spec.startswith("keyring:"):
-            return self._kept_keys().get(spec.partition(":")[2])
+            kept = secrets.kept_key(spec.partition(":")[2], self.places.keys_file)
+            return kept.reveal() if kept else None
         own = self.settings.providers.items()
         name = next((n for n, p in own if p.key == spec), spec.partition(":")[2])
         found = secrets.find_key(name, spec=spec, environ=self.environ)
         return found.reveal() if found else None
 
     def _kept_keys(self) -> Mapping[str, str]:
-        return secrets.read_keys(self.places.keys_file)
+        """Provider to where its kept key is; no keyring is asked."""
+        return secrets.kept(self.places.keys_file)
 
     def found_choice(self) -> tuple[str, str] | None:
         """The first provider whose key is in the environment, else in the key file."""
@@ -141,8 +154,9 @@ class House:
 
     def key_places(self) -> dict[str, str]:
         """Provider to where its key is, for those that have one."""
-        kept = dict.fromkeys(self._kept_keys(), str(self.places.keys_file))
-        return kept | {row.name: row.key for row in self.catalog.rows() if row.key}
+        return dict(self._kept_keys()) | {
+            row.name: row.key for row in self.catalog.rows() if row.key
+        }
 
     def _defaults(self) -> Defaults:
         chosen = self.choice or self.found_choice() or ("guide", "guide")
@@ -170,7 +184,12 @@ class House:
         """A desk with everything behind it. Call it on the running loop."""
         loop = asyncio.get_running_loop()
         store = self.store()
-        saver = Saver(store, lambda report: _across(loop, desk.report, report))
+        saver = Keeping(
+            store,
+            _memory,
+            lambda report: _across(loop, desk.report, report),
+            private=self.settings.private,
+        )
         counter = Counter()
         conversation = Conversation(
             directory=self.catalog,
@@ -180,15 +199,24 @@ class House:
             retrying=with_retries,
             knowledge=self.knowing,
             fallback=self.settings.fallback,
+            rules=self._rules(),
         )
         bill = Bill(partial(self._price, conversation))
-        bench = self._bench(conversation, saver, store, bill)
+        windows = Windows(conversation, saver, _Meeting(self.store, loop))
+        drafting = Drafting(self._drafts)
+        past = History(self.places.history, self._known_keys, private=bool(self.settings.private))
+        bench = msgspec.structs.replace(
+            self._bench(conversation, saver, store, bill),
+            take_over=windows.take_over,
+            drafts=drafting.recent,
+            forget_typed=partial(_forget_typed, past, drafting),
+        )
         desk = Desk(
             conversation=conversation,
             table=_table(),
             bench=bench,
             sources=Sources(providers=lambda: self.catalog.names, paths=_paths, topics=_topics()),
-            past=History(self.places.history, self._known_keys),
+            past=past,
             store_url=self.settings.store,
             lasting=store.lasting,
             cost=lambda session: bill.of(session).dollars,
@@ -197,9 +225,16 @@ class House:
             models=self.models,
             prepare=self._prepare,
             close=partial(_close, saver, self.catalog),
+            windows=windows,
+            drafting=drafting,
         )
         desk.notices = self.loaded.notices
         return desk
+
+    def _rules(self) -> Rules:
+        s = self.settings.context
+        limit = s.limit if isinstance(s.limit, int) else None
+        return Rules(policy=s.policy, limit=limit, margin=s.margin, keep=s.keep)
 
     def _nobody_said(self) -> bool:
         return self.choice is None and self.found_choice() is None
@@ -210,8 +245,13 @@ class House:
             return None
         return _price_of(conversation.known(provider, model))
 
+    def _drafts(self) -> Drafts:
+        from chinwag.stores.drafts import Drafts as Kept
+
+        return Kept(self.places.drafts)
+
     def _bench(
-        self, conversation: Conversation, saver: Saver, store: SessionStore, bill: Bill
+        self, conversation: Conversation, saver: Keeping, store: SessionStore, bill: Bill
     ) -> Bench:
         from chinwag.files import OwnFiles
 
@@ -230,6 +270,8 @@ class House:
             data_dir=str(self.places.data),
             state_dir=str(self.places.state),
             config_path=str(self.places.config_file),
+            index_path=str(self.places.index),
+            other_store=self.store,
         )
 
     def _keys(self) -> Iterable[tuple[str, str]]:
@@ -274,32 +316,52 @@ class House:
             self.catalog.learn(server.name, server.models)
         return [Found(s.name, s.base_url, s.models) for s in servers if s.models]
 
-    async def models(self) -> list[ModelInfo]:
-        """What every provider that can be reached offers; slow and dead ones are left out."""
-        asking = [asyncio.ensure_future(self._models_of(n)) for n in self._reachable()]
-        done, late = await asyncio.wait(asking, timeout=ASK_MODELS)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        return [info for task in asking if task in done for info in task.result()]
+    async def models(self, *, anew: bool = False) -> list[ModelInfo]:
+        """What every provider that can be reached offers; slow and dead ones are left out.
 
-    def _reachable(self) -> list[str]:
-        keyed = self.key_places().keys() | self.settings.providers.keys()
-        return [row.name for row in self.catalog.rows() if row.local or row.name in keyed]
+        Lists of the last day stand for servers elsewhere unless ``anew``; ``listing`` says so.
+        """
+        own = {n: tuple(ModelInfo(n, m) for m in p.models) for n, p in self._own() if p.models}
+        addresses = {n: url for n, url in self._reachable().items() if n not in own}
+        self.listing = found = await self._listing().find(addresses, anew=anew)
+        for name, models in own.items():
+            self.catalog.learn(name, [info.name for info in models])
+        configured = (info for models in own.values() for info in models)
+        return [self._completed(info) for info in (*configured, *found.models)]
 
-    async def _models_of(self, name: str) -> list[ModelInfo]:
-        own = self.settings.providers.get(name)
-        listed = [ModelInfo(name, model) for model in own.models] if own else []
+    def _own(self) -> Iterable[tuple[str, ProviderSettings]]:
+        return self.settings.providers.items()
+
+    def _listing(self) -> Listing:
+        return Listing(
+            self.catalog,
+            load=partial(_read_or_nothing, self.places.models),
+            save=(lambda _: None) if self.settings.private else self._save_lists,
+            is_here=lambda name: self.knowing.terms(name).local,
+        )
+
+    def _save_lists(self, data: bytes) -> None:
         try:
-            found = listed or await self.catalog.provider(name).models()
-        except ChinwagError:
-            return []
-        self.catalog.learn(name, [info.name for info in found])
-        return [self._completed(info) for info in found]
+            write_private(self.places.models, data)
+        except (OSError, ConfigError):
+            pass  # only a convenience: the next run asks again
+
+    def _reachable(self) -> dict[str, str]:
+        """Name to address of whom it makes sense to ask: on this machine, or with a key."""
+        keyed = self.key_places().keys() | self.settings.providers.keys()
+        rows = self.catalog.rows()
+        return {row.name: row.base_url for row in rows if row.local or row.name in keyed}
 
     def _completed(self, info: ModelInfo) -> ModelInfo:
         profile = self.knowing.profile(info.provider, info.name, info.profile)
         return ModelInfo(info.provider, info.name, profile, info.detail)
+
+
+def _read_or_nothing(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def settle_in(flags: Mapping[str, Any], config: str, environ: Mapping[str, str]) -> House:
@@ -358,17 +420,59 @@ def _load_tables(counter: Counter, model: str) -> None:
         counter.load(model)
 
 
-def _across(
-    loop: asyncio.AbstractEventLoop, tell: Callable[[Report], None], report: Report
-) -> None:
-    """From the saver's thread to the loop; after the loop has ended nobody is left to tell."""
+class _Meeting:
+    """How windows on one session meet: `engine.windows.Meeting`. Imported when they do."""
+
+    def __init__(
+        self, make_store: Callable[[], SessionStore], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._make_store = make_store
+        self._loop = loop
+
+    def door(self, path: Path, asked: Callable[[str], Awaitable[str]]) -> Door:
+        from chinwag.stores import takeover
+
+        return takeover.Door(path, asked)
+
+    def watch(self, session_id: str, after: int, tell: Callable[[News], None]) -> Watch:
+        from chinwag.stores import watching
+
+        told = partial(_across, self._loop, tell)
+        return watching.Watch(self._make_store, session_id, after, told)
+
+    async def ask(self, path: Path) -> Answer:
+        from chinwag.stores import takeover
+
+        return await takeover.ask(path)
+
+    async def can_be_asked(self, path: Path) -> Reply:
+        from chinwag.stores import takeover
+
+        return await takeover.can_be_asked(path)
+
+
+async def _forget_typed(past: History, drafting: Drafting, session: Session) -> None:
+    """Remove what was typed in ``session``, sent or not, from the history and the drafts."""
+    drafting.forget(session.id)
+    said = [entry.text for entry in session.entries if isinstance(entry, UserSaid)]
+    await aside(lambda: past.forget([*said, *(f"/{text}" for text in said)]))
+
+
+def _memory() -> SessionStore:
+    from chinwag.stores.memory import MemoryStore
+
+    return MemoryStore()
+
+
+def _across(loop: asyncio.AbstractEventLoop, tell: Callable[[Any], None], report: Any) -> None:
+    """From another thread to the loop; after the loop has ended nobody is left to tell."""
     try:
         loop.call_soon_threadsafe(tell, report)
     except RuntimeError:
         pass
 
 
-async def _close(saver: Saver, catalog: Catalog) -> list[str]:
+async def _close(saver: Keeping, catalog: Catalog) -> list[str]:
     unsaved: list[str] = []
     await aside(lambda: unsaved.extend(saver.close(CLOSE_PATIENCE)))
     try:

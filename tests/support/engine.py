@@ -6,7 +6,7 @@ import asyncio
 
 from chinwag.engine.conversation import Conversation, Defaults
 from chinwag.errors import ConfigError
-from chinwag.providers.base import Profile
+from chinwag.providers.base import Profile, at_once
 from chinwag.stores.base import Stored
 from chinwag.talk.delta import Ended, Stop, TextDelta
 
@@ -56,6 +56,17 @@ class ListKeeper:
     async def call(self, fn):
         return fn(self)
 
+    private = False
+
+    def hide(self):
+        self.private = True
+
+    def reveal(self):
+        self.private = False
+
+    async def erase(self, session_id):
+        self.sessions.pop(session_id, None)
+
     def kick(self):
         self.log.append(("kick",))
 
@@ -83,7 +94,8 @@ class Player:
         self.closed = 0
         self._profile = profile or Profile()
 
-    async def stream(self, request):
+    async def stream(self, request, leave=at_once):
+        await leave()
         self.requests.append(request)
         script = self.answers.pop(0) if self.answers else [TextDelta("ok"), Ended(Stop.END)]
         try:
@@ -143,7 +155,9 @@ async def once(opener, on_wait):
         yield delta
 
 
-def conversation(*players, keeper=None, knowledge=None, fallback=(), **defaults):
+def conversation(
+    *players, keeper=None, knowledge=None, fallback=(), rules=None, **defaults
+):
     players = players or (Player(),)
     plain = {"provider": players[0].name, "model": "exact-1", "system": "Be kind."}
     return Conversation(
@@ -154,4 +168,5 @@ def conversation(*players, keeper=None, knowledge=None, fallback=(), **defaults)
         retrying=once,
         knowledge=knowledge,
         fallback=fallback,
+        rules=rules,
     )

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from chinwag.commands import context, help, models, sessions, talking  # noqa: A004 - our room
+from chinwag.commands import (
+    context,
+    elsewhere,
+    finding,
+    help,  # noqa: A004 - our room
+    models,
+    private,
+    room,
+    sessions,
+    talking,
+    windows,
+)
 from chinwag.commands.table import Table
 
 TABLE: Final[Table] = Table(
@@ -15,7 +26,12 @@ TABLE: Final[Table] = Table(
         *help.commands(lambda: TABLE),
         *talking.COMMANDS,
         *sessions.COMMANDS,
+        *windows.COMMANDS,
+        *private.COMMANDS,
+        *finding.COMMANDS,
+        *elsewhere.COMMANDS,
         *models.COMMANDS,
         *context.COMMANDS,
+        *room.COMMANDS,
     )
 )

@@ -20,7 +20,7 @@ from chinwag.engine.scale import Scale
 from chinwag.engine.telling import Asked, Telling
 from chinwag.engine.turn import Outcome, listen
 from chinwag.errors import ChinwagError
-from chinwag.providers.base import Profile, Provider, Request
+from chinwag.providers.base import Leave, Profile, Provider, Request
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import Status
 from chinwag.talk.event import Ear, Level, Notice, Requested, Waiting
@@ -38,6 +38,10 @@ class Asks(Protocol):
 
     def request(self, key: Key, profile: Profile) -> Request:
         """Raises UsageError where there is nothing to answer."""
+        ...
+
+    async def make_room(self, key: Key, hear: Ear, stop: asyncio.Event) -> None:
+        """Raises ContextOverflow where what has to be sent cannot fit."""
         ...
 
     def begin_part(self, key: Key) -> str:
@@ -81,7 +85,7 @@ class Asking:
         self._fallback = tuple(fallback)
 
     async def ask(
-        self, asks: Asks, key: Key, hear: Ear, stop: asyncio.Event
+        self, asks: Asks, key: Key, hear: Ear, stop: asyncio.Event, leave: Leave
     ) -> tuple[Asked, Outcome]:
         """Ask until somebody answers; the last one's answer, or how it failed.
 
@@ -92,13 +96,14 @@ class Asking:
             try:
                 provider = self._directory.provider(key[0])
                 profile = await self._models.profile(provider, key[1], stop)
+                await asks.make_room(key, hear, stop)
                 self._telling.losses(asks.session, asks.system, key, profile, hear)
                 request = asks.request(key, profile)
             except ChinwagError as error:
                 raise CouldNotAsk(key, error) from error
-            own_count, _ = self._scale.own(asks.session, asks.system, key[1])
+            own_count, _ = self._scale.own(asks.session, asks.system, key[1], request.tools)
             asked = Asked(*key, request, own_count, asks.begin_part(key))
-            outcome = await self._heard_out(asks, provider, asked, hear, stop)
+            outcome = await self._heard_out(asks, provider, asked, hear, stop, leave)
             failed_first = outcome.status is Status.FAILED and not stop.is_set()
             gives_way = failed_first and switching.gives_way(outcome.error)
             after = next(others, None) if gives_way else None
@@ -109,16 +114,22 @@ class Asking:
             key = after
 
     async def _heard_out(
-        self, asks: Asks, provider: Provider, asked: Asked, hear: Ear, stop: asyncio.Event
+        self,
+        asks: Asks,
+        provider: Provider,
+        asked: Asked,
+        hear: Ear,
+        stop: asyncio.Event,
+        leave: Leave,
     ) -> Outcome:
         """One model's answer; what it refuses of the request is left out and asked again."""
         request = asked.request
         while True:
-            used, exact = self._scale.used(asks.session, asks.system, asked.key)
+            used, exact = self._scale.used(asks.session, asks.system, asked.key, request.tools)
             hear(Requested(asked.provider, asked.model, used, exact))
             outcome = await listen(
                 self._retrying(
-                    partial(provider.stream, request), lambda why, s: hear(Waiting(why, s))
+                    partial(provider.stream, request, leave), lambda why, s: hear(Waiting(why, s))
                 ),
                 lambda delta: asks.uttered(delta, hear),
                 stop,

@@ -18,26 +18,34 @@ from typing import Any
 
 import msgspec
 
+from chinwag.context.compaction import Compactor
+from chinwag.context.windows import Cut, Dropped, about
 from chinwag.engine import refusals
 from chinwag.engine import request as requests
 from chinwag.engine.asking import Asking, CouldNotAsk
+from chinwag.engine.fitting import Fitting, Rules
 from chinwag.engine.models import Key, Models
 from chinwag.engine.options import merged
 from chinwag.engine.promises import Directory, Keeper, Knowledge, Meter, Nothing, Retrying
 from chinwag.engine.scale import Scale
+from chinwag.engine.shelf import Shelf
 from chinwag.engine.telling import Asked, Telling
 from chinwag.engine.turn import Outcome, answer
-from chinwag.errors import ChinwagError, SessionNotFound, UsageError
-from chinwag.providers.base import Options, Profile, Provider, Request
-from chinwag.stores.base import PartHead, Stored
+from chinwag.errors import ChinwagError, ContextOverflow, SessionLocked, UsageError
+from chinwag.providers.base import Leave, Options, Profile, Provider, Request, at_once
+from chinwag.stores.base import PartHead
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import (
     AnyEntry,
     AssistantSaid,
     Cleared,
+    Compacted,
+    Mark,
+    Marked,
     ModelChosen,
     OptionSet,
     Rewound,
+    Spoken,
     Status,
     SystemSet,
     Titled,
@@ -47,18 +55,18 @@ from chinwag.talk.entry import (
     now,
 )
 from chinwag.talk.event import (
+    DraftOffered,
     Ear,
     Heard,
     Level,
     Notice,
-    Opened,
     Settled,
     failed,
 )
 from chinwag.talk.message import AnyPart, Text
-from chinwag.talk.session import Header, Session, begin, fold, fold_all
+from chinwag.talk.session import Session, begin, fold, fold_all
+from chinwag.talk.tool import ToolSpec
 
-DEFAULT_WINDOW = 32_768
 SAVE_PATIENCE = 5.0  # seconds a request waits for the disk before it goes out all the same
 
 CONTINUE = "Continue exactly where you stopped, without repeating anything."
@@ -82,7 +90,7 @@ class Context(msgspec.Struct, frozen=True):
     exact: bool
 
 
-class Conversation:
+class Conversation(Shelf):
     """The engine. Frontends and commands talk to it; it talks to the rooms by their promises."""
 
     def __init__(
@@ -96,13 +104,21 @@ class Conversation:
         clock: Callable[[], float] = time.monotonic,
         knowledge: Knowledge | None = None,
         fallback: Sequence[str] = (),
+        rules: Rules | None = None,
     ) -> None:
+        super().__init__(keeper)
         self._directory = directory
-        self._keeper = keeper
         knowledge = knowledge or Nothing()
         self._scale = Scale(meter)
         self._models = Models(directory, knowledge)
         self._telling = Telling(knowledge, self._scale)
+        self.fitting = Fitting(
+            directory=directory,
+            models=self._models,
+            scale=self._scale,
+            retrying=retrying,
+            rules=rules or Rules(limit=defaults.limit),
+        )
         self._asking = Asking(
             directory=directory,
             models=self._models,
@@ -114,8 +130,6 @@ class Conversation:
         )
         self.defaults = defaults
         self.overrides: Mapping[str, Any] = {}  # options of the command line: never written
-        self.session: Session = begin()
-        self._on_disk = 0  # entries handed to the keeper; 0 = the session is not born there
         self._stop: asyncio.Event | None = None
 
     # -- questions ----------------------------------------------------------------------------
@@ -141,16 +155,19 @@ class Conversation:
         return merged(self.defaults.options, {**self.session.options, **self.overrides})
 
     @property
+    def tools(self) -> Sequence[ToolSpec]:
+        """What is offered to the model that answers next."""
+        return ()
+
+    @property
     def unsaved(self) -> int:
         """Entries nobody has acknowledged yet."""
         return self._on_disk and self._on_disk - self._keeper.saved_through(self.session.id)
 
     def context(self) -> Context:
         """Tokens the next request would hold. O(1): the tally, bettered by reported usage."""
-        limit = self.defaults.limit
-        window = self._models.told(self.choice).room or DEFAULT_WINDOW
-        used, exact = self._scale.used(self.session, self.system, self.choice)
-        return Context(used, min(window, limit) if limit else window, exact)
+        used, exact = self._scale.used(self.session, self.system, self.choice, self.tools)
+        return Context(used, self.fitting.window(self.choice), exact)
 
     def count(self, text: str) -> tuple[int, bool]:
         """Tokens of ``text`` for the model that answers next, and whether that is exact."""
@@ -171,6 +188,7 @@ class Conversation:
 
         A session's first entry is its system prompt, unless there is to be none.
         """
+        self._refuse_to_follow(beginning=False)
         if not len(self.session) and self.defaults.system and not isinstance(entry, SystemSet):
             self.settle(SystemSet(text=self.defaults.system), hear)
         stamped = self._stamped(entry)
@@ -180,6 +198,18 @@ class Conversation:
         if self._on_disk or isinstance(entry, UserSaid | Titled):
             self.hand_over()
         return n
+
+    def _refuse_to_follow(self, *, beginning: bool) -> None:
+        """Raises SessionLocked where somebody else writes this session.
+
+        A turn that was on its way when the session was asked for is ended, not refused.
+        """
+        if self.following and (beginning or self._stop is None):
+            raise SessionLocked(
+                f"you are reading along: {self.following} writes this session",
+                hint="/fork goes on in a copy; /takeover asks for this one",
+                owner=self.following,
+            )
 
     def hand_over(self) -> None:
         """Give the keeper what it has not been given; the first time, the whole session."""
@@ -191,7 +221,7 @@ class Conversation:
 
     def _stamped(self, entry: AnyEntry) -> AnyEntry:
         tokens, tokenizer = entry.tokens, entry.tokenizer
-        if not tokens and isinstance(entry, UserSaid | AssistantSaid | ToolReturned):
+        if not tokens and isinstance(entry, UserSaid | AssistantSaid | ToolReturned | Compacted):
             tokens, tokenizer = self._scale.entry(entry, self.choice[1])
         return msgspec.structs.replace(
             entry,
@@ -204,20 +234,90 @@ class Conversation:
     # -- talking ------------------------------------------------------------------------------
 
     async def say(self, text: str, hear: Ear, parts: Iterable[AnyPart] = ()) -> None:
-        """The person says something; it is made safe, then answered."""
+        """The person says something; it is saved, and answered when it is safe."""
         if not self.session.provider:
             provider, model = self.choice
             self.settle(ModelChosen(provider=provider, model=model), hear)
-        said = ((Text(text),) if text else ()) + tuple(parts)
+        said = self._stamped(UserSaid(parts=((Text(text),) if text else ()) + tuple(parts)))
+        self._can_fit(said, text, hear)
         with self._stoppable() as stop:
-            n = self.settle(UserSaid(parts=said), hear)
-            await self._made_safe(n, hear)
-            await self._turn(*self.choice, hear, stop)
+            n = self.settle(said, hear)
+            await self._turn(*self.choice, hear, stop, self._when_safe(n, hear, stop))
 
-    async def _made_safe(self, n: int, hear: Ear) -> None:
-        """Wait until entry ``n`` is on stable storage, or it is known that it cannot be now."""
-        if not await self._keeper.safe(self.session.id, n, SAVE_PATIENCE):
-            hear(Notice("your message could not be saved yet; asking all the same", Level.WARNING))
+    def _can_fit(self, said: AnyEntry, text: str, hear: Ear) -> None:
+        """Raises ContextOverflow, the typed text given back, before anything is settled."""
+        try:
+            self.fitting.check(self, self.choice, said.tokens)
+        except ContextOverflow:
+            hear(DraftOffered(text))
+            raise
+
+    async def make_room(self, key: Key, hear: Ear, stop: asyncio.Event) -> None:
+        """Before a request to ``key``: what the policy does so that it fits."""
+        await self.fitting.make_room(self, key, hear, stop)
+
+    async def compact(
+        self,
+        hear: Ear,
+        *,
+        hint: str = "",
+        target: int | None = None,
+        compactor: Compactor | None = None,
+    ) -> Compacted | None:
+        """Put a summary in the place of the older messages, now. None where nothing is to gain.
+
+        Raises ProviderError's family (no summary came), UsageError; nothing is changed then.
+        """
+        with self._stoppable() as stop:
+            await self._models.learn(self.choice)
+            return await self.fitting.compact(
+                self, self.choice, hear, stop, hint=hint, target=target, compactor=compactor
+            )
+
+    def trim(self, hear: Ear, target: int | None = None) -> Cut | None:
+        """Leave out the oldest turns: down to ``target`` tokens, else what the window asks for."""
+        return self.fitting.trim(self, self.choice, hear, target=target)
+
+    def window(self, keep: int, hear: Ear) -> Cut | None:
+        """Leave out all but the last ``keep`` messages."""
+        return self.fitting.slide(self, keep, hear)
+
+    def prune(self, hear: Ear, target: int | None = None) -> list[Dropped]:
+        """Leave out what is least important: down to ``target`` tokens, else what has to go."""
+        return self.fitting.prune(self, self.choice, hear, target=target)
+
+    def keep_only(self, topic: str, hear: Ear) -> list[Dropped]:
+        """Leave out what shares no word with ``topic``."""
+        dropped = about(self.session, topic)
+        if dropped:
+            self.fitting.hide(self, dropped, f"topic: {topic}", hear)
+        return dropped
+
+    def mark(self, n: int, mark: Mark, hear: Ear) -> None:
+        """Pin or exclude the message at position ``n``, or take that back. Raises UsageError."""
+        spoken = 1 <= n <= len(self.session) and isinstance(self.session.entry(n), Spoken)
+        if not spoken or self.session.node_at(n) != n:
+            raise UsageError(f"there is no message {n}", hint="/history lists them with numbers")
+        self.settle(Marked(of=n, mark=mark), hear)
+
+    def _when_safe(self, n: int, hear: Ear, stop: asyncio.Event) -> Leave:
+        """Waits until entry ``n`` is on stable storage, or it is known that it cannot be now.
+
+        The request is made ready while the disk works, and held back until then. Where the person
+        has stopped it meanwhile it never leaves: whoever waits here is about to be cancelled.
+        """
+        session, known = self.session.id, False
+
+        async def leave() -> None:
+            nonlocal known
+            if not known and not await self._keeper.safe(session, n, SAVE_PATIENCE):
+                text = "your message could not be saved yet; asking all the same"
+                hear(Notice(text, Level.WARNING))
+            known = True  # a second attempt need not say it again
+            if stop.is_set():
+                await asyncio.get_running_loop().create_future()
+
+        return leave
 
     async def answer(self, hear: Ear, choice: tuple[str, str] | None = None) -> Outcome | None:
         """Ask the model to answer what the session holds. None when it could not be asked.
@@ -230,6 +330,7 @@ class Conversation:
     @contextmanager
     def _stoppable(self) -> Iterator[asyncio.Event]:
         """While inside, `interrupt` sets the flag: from the first instant of a turn."""
+        self._refuse_to_follow(beginning=True)
         self._stop = asyncio.Event()
         try:
             yield self._stop
@@ -237,11 +338,11 @@ class Conversation:
             self._stop = None
 
     async def _turn(
-        self, provider: str, model: str, hear: Ear, stop: asyncio.Event
+        self, provider: str, model: str, hear: Ear, stop: asyncio.Event, leave: Leave = at_once
     ) -> Outcome | None:
         """Ask until somebody answers, and settle that answer, or how the last one failed."""
         try:
-            asked, outcome = await self._asking.ask(self, (provider, model), hear, stop)
+            asked, outcome = await self._asking.ask(self, (provider, model), hear, stop, leave)
         except CouldNotAsk as why:
             self._settle_failure(*why.key, why.error, hear)
             return None
@@ -269,7 +370,7 @@ class Conversation:
         session = self.session
         if not len(session) and self.defaults.system:
             session = fold(session, SystemSet(text=self.defaults.system))
-        used, exact = self._scale.used(self.session, self.system, self.choice)
+        used, exact = self._scale.used(self.session, self.system, self.choice, self.tools)
         built = requests.build(
             fold(session, said),
             model=self.choice[1],
@@ -393,101 +494,20 @@ class Conversation:
     def rename(self, title: str, hear: Ear) -> None:
         self.settle(Titled(title=title), hear)
 
-    # -- sessions -----------------------------------------------------------------------------
+    # -- sessions (shelf.py) ------------------------------------------------------------------
 
-    async def begin(self, hear: Ear, title: str = "") -> None:
-        """A new, empty session in front of the person; the old one stays where it is kept."""
-        chosen = self.choice
-        await self._let_go()
-        self.session = begin()
-        self._on_disk = 0
-        self._telling.begin(self.session)
+    def _empty(self, title: str) -> Session:
+        fresh, chosen = begin(), self.choice
+        lines: tuple[AnyEntry, ...] = ()
         if chosen != (self.defaults.provider, self.defaults.model):
-            entry = ModelChosen(provider=chosen[0], model=chosen[1])
-            self.session = fold_all(self.session, self._first_lines(entry))
+            lines = self._first_lines(ModelChosen(provider=chosen[0], model=chosen[1]))
         if title:
-            lines = () if len(self.session) else self._first_lines()
-            self.session = fold_all(self.session, (*lines, self._stamped(Titled(title=title))))
-        hear(Opened(self.session))
+            lines = (*(lines or self._first_lines()), self._stamped(Titled(title=title)))
+        return fold_all(fresh, lines)
 
     def _first_lines(self, *more: AnyEntry) -> tuple[AnyEntry, ...]:
         prompt = (SystemSet(text=self.defaults.system),) if self.defaults.system else ()
         return tuple(self._stamped(entry) for entry in (*prompt, *more))
 
-    async def headers(self) -> list[Header]:
-        """Every kept session, last used first."""
-        return await self._keeper.call(lambda store: store.headers())
-
-    async def open(self, session_id: str, hear: Ear) -> None:
-        """Another session in front of the person. Raises StoreError's family, changing nothing."""
-        if session_id == self.session.id and self._on_disk:
-            hear(Opened(self.session))
-            return
-        stored = await self._keeper.call(lambda store: _locked_read(store, session_id))
-        await self._let_go()
-        self.adopt(stored, hear)
-
-    def adopt(self, stored: Stored, hear: Ear) -> None:
-        """Show what was read; an answer a crash had cut is settled as interrupted."""
-        self.session = fold_all(Session(stored.birth), stored.entries)
-        self._on_disk = len(self.session)
+    def _changed(self) -> None:
         self._telling.begin(self.session)
-        self._keeper.opened(self.session.id, self._on_disk)
-        hear(Opened(self.session))
-        for notice in stored.notices:
-            hear(Notice(notice, Level.WARNING))
-        if stored.rescued is not None:
-            self.settle(stored.rescued, hear)
-            self._keeper.part_end(self.session.id)
-
-    async def fork(self, hear: Ear, title: str = "") -> None:
-        """A copy with a life of its own; the parent stays as it is."""
-        old = self.session
-        if not old.tally.messages:
-            raise UsageError("there is nothing to fork yet", hint="type a message first")
-        name = title or f"{old.title} (fork)"
-        await self._let_go()
-        fresh = begin(parent=old.id, parent_at=len(old))
-        self.session = fold_all(fresh, old.entries)
-        self._on_disk = 0
-        self.settle(Titled(title=name), hear)
-        hear(Opened(self.session))
-
-    async def delete(self, session_id: str, hear: Ear) -> None:
-        """Take a session away; deleting the open one leaves a new one in front."""
-        if session_id == self.session.id:
-            if not self._on_disk:
-                raise SessionNotFound("this session is not saved yet: there is nothing to delete")
-            await self._let_go()
-            self.session = begin()
-            self._on_disk = 0
-            self._telling.begin(self.session)
-            await self._keeper.call(lambda store: store.delete(session_id))
-            hear(Opened(self.session))
-            return
-        await self._keeper.call(lambda store: store.delete(session_id))
-
-    async def _let_go(self) -> None:
-        """Others may write the session we leave."""
-        if self._on_disk:
-            old = self.session.id
-            await self._keeper.call(lambda store: store.unlock(old))
-
-    async def conflicted(self, hear: Ear) -> None:
-        """Somebody else wrote our session: our words go on in a fork, nothing is lost."""
-        name = f"{self.session.title} (conflict)"
-        text = "another program changed this session: what you said since goes on in a fork"
-        hear(Notice(text, Level.WARNING))
-        lost = self.session.id
-        await self.fork(hear, name)
-        self._keeper.forget(lost)
-
-
-def _locked_read(store: Any, session_id: str) -> Stored:
-    store.lock(session_id)
-    try:
-        stored: Stored = store.read(session_id)
-    except ChinwagError:
-        store.unlock(session_id)
-        raise
-    return stored

@@ -31,10 +31,14 @@ class Models:
         self._profiles: dict[Key, Profile] = {}
         self._asking: dict[Key, asyncio.Future[Profile]] = {}
         self._refused: dict[Key, tuple[str, ...]] = {}  # learnt in this run
+        self._looked: set[Key] = set()
 
     def told(self, key: Key) -> Profile:
-        """What its server has said by now."""
-        return self._profiles.get(key, Profile())
+        """What its server has said by now; what is known otherwise, once it was asked in vain.
+
+        Nothing is looked up before: that would cost a start its first paint.
+        """
+        return self.known(key) if key in self._looked else Profile()
 
     def known(self, key: Key) -> Profile:
         """What is known of a model by now, without asking anybody."""
@@ -66,6 +70,7 @@ class Models:
                 self._asking.pop(key, None)  # asked again in the next turn
             else:
                 self._profiles[key] = self._knowledge.profile(*key, said)
+        self._looked.add(key)
         return self.known(key)
 
     async def learn(self, key: Key) -> None:

@@ -60,6 +60,7 @@ TABLE: tuple[Option, ...] = (
     Option("seed", "the same number gives the same answer where supported", int),
 )
 NAMES = tuple(option.name for option in TABLE)
+_SET = frozenset((*NAMES, "schema"))  # a schema comes from the command line or a program only
 
 
 def read_option(name: str, word: str) -> tuple[str, Any]:
@@ -83,9 +84,9 @@ def read_option(name: str, word: str) -> tuple[str, Any]:
 
 def merged(defaults: Options, chosen: Mapping[str, Any]) -> Options:
     """The defaults with what the session chose on top; names from elsewhere go into ``extra``."""
-    known = {k: v for k, v in chosen.items() if k in NAMES}
+    known = {k: v for k, v in chosen.items() if k in _SET}
     if "stop" in known:
         known["stop"] = tuple(known["stop"])
-    extra = {**defaults.extra, **{k: v for k, v in chosen.items() if k not in NAMES}}
+    extra = {**defaults.extra, **{k: v for k, v in chosen.items() if k not in _SET}}
     plain = {name: getattr(defaults, name) for name in Options.__struct_fields__}
     return Options(**{**plain, **known, "extra": extra})

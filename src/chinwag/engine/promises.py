@@ -18,7 +18,24 @@ T = TypeVar("T")
 
 
 class Keeper(Protocol):
-    """Who saves: the saver thread, or nobody in a private talk. Nothing here blocks."""
+    """Who saves: the saver thread, or memory in a private talk. Nothing here blocks."""
+
+    @property
+    def private(self) -> bool:
+        """Whether memory alone keeps what is handed over now."""
+        ...
+
+    def hide(self) -> None:
+        """From now on memory alone keeps what is handed over."""
+        ...
+
+    def reveal(self) -> None:
+        """From now on it is saved again."""
+        ...
+
+    async def erase(self, session_id: str) -> None:
+        """Remove for good what was saved of a session, its deleted forms included."""
+        ...
 
     def opened(self, session_id: str, through: int) -> None:
         """The session was read: ``through`` entries are safe already."""

@@ -21,7 +21,7 @@ from chinwag.providers.base import Options, Profile, Request
 from chinwag.talk.entry import AssistantSaid, Spoken, ToolReturned, UserSaid
 from chinwag.talk.message import AnyPart, Call, File, Image, Message, Result, Role, Text, Thinking
 from chinwag.talk.session import Session
-from chinwag.talk.shown import shown
+from chinwag.talk.shown import Placed, shown
 from chinwag.talk.tool import ToolSpec
 
 NOT_RUN = "not run: the program ended before this call was answered"
@@ -51,17 +51,32 @@ def build(
     )
 
 
+def view(session: Session, said: Sequence[Placed]) -> list[Message]:
+    """``said`` as messages, one each (of an answer without content: an empty one), after the
+    summary in force, if there is one."""
+    messages = [_message(entry) or _empty(entry) for _, entry in said]
+    return [*_summary(session), *messages]
+
+
+def _empty(entry: Spoken) -> Message:
+    return Message(Role.ASSISTANT if isinstance(entry, AssistantSaid) else Role.USER, ())
+
+
 def _messages(session: Session) -> Iterator[Message]:
     """What was said and counts, as messages; a compaction stands for what it hides.
 
     Only what is sent is looked at, however long the session is.
     """
-    found = session.compacted
-    if found and found[1].summary:
-        yield Message.user(SUMMARY_HEAD + found[1].summary)
+    yield from _summary(session)
     for _, entry in shown(session):
         if (message := _message(entry)) is not None:
             yield message
+
+
+def _summary(session: Session) -> Iterator[Message]:
+    found = session.compacted
+    if found and found[1].summary:
+        yield Message.user(SUMMARY_HEAD + found[1].summary)
 
 
 def _message(entry: Spoken) -> Message | None:

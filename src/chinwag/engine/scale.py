@@ -7,11 +7,27 @@ learnt from. Everything is O(1) in the length of the talk, but `sent`, which cou
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from chinwag.engine.promises import Meter
+from chinwag.engine.request import SUMMARY_HEAD
 from chinwag.providers.base import Request
-from chinwag.talk.entry import AssistantSaid, Cleared, Status, ToolReturned, UserSaid
+from chinwag.talk.entry import (
+    AssistantSaid,
+    Cleared,
+    Compacted,
+    Hidden,
+    Marked,
+    Status,
+    SystemSet,
+    ToolReturned,
+    UserSaid,
+)
 from chinwag.talk.message import AnyPart, Call, File, Result, Text, Thinking
 from chinwag.talk.session import Session
+from chinwag.talk.shown import tokens_shown
+from chinwag.talk.tool import ToolSpec
 
 MESSAGE_OVERHEAD = 4  # tokens a chat template spends on one message: role and marks
 
@@ -25,22 +41,38 @@ class Scale:
     def is_exact(self, model: str) -> bool:
         return bool(self.meter.count("a", model)[1])
 
-    def entry(self, entry: UserSaid | AssistantSaid | ToolReturned, model: str) -> tuple[int, str]:
+    def entry(
+        self, entry: UserSaid | AssistantSaid | ToolReturned | Compacted, model: str
+    ) -> tuple[int, str]:
         """Tokens of an entry, and the tokenizer that counted them ("" for an estimate)."""
-        parts = (entry.result,) if isinstance(entry, ToolReturned) else entry.parts
-        text = "\n".join(filter(None, map(countable, parts)))
+        text = _text_of(entry)
         tokens, tokenizer = self.meter.count(text, model)
         # An answer of which nothing came is not sent, and costs nothing.
-        return (tokens + MESSAGE_OVERHEAD if parts else 0), tokenizer
+        return (tokens + MESSAGE_OVERHEAD if _parts_of(entry) else 0), tokenizer
 
-    def own(self, session: Session, system: str, model: str) -> tuple[int, set[str]]:
-        """Our own count of the prompt, and the tokenizers that made it. O(1) but for the system."""
-        tally = session.tally
-        tokens, by = self.meter.count(system, model) if system else (0, None)
-        whole = tally.tokens + (tokens + MESSAGE_OVERHEAD if system else 0)
-        return whole, {name for name in (by, tally.tokenizer) if name is not None}
+    def fixed(self, system: str, tools: Sequence[ToolSpec], model: str) -> int:
+        """Our own count of what every request carries: the system prompt and the tools."""
+        prompt = self.meter.count(system, model)[0] + MESSAGE_OVERHEAD if system else 0
+        return prompt + (self.meter.count(_schemas(tools), model)[0] if tools else 0)
 
-    def used(self, session: Session, system: str, choice: tuple[str, str]) -> tuple[int, bool]:
+    def own(
+        self, session: Session, system: str, model: str, tools: Sequence[ToolSpec] = ()
+    ) -> tuple[int, bool]:
+        """Our own count of the prompt, raw, and whether it is exact. O(1) but for the system."""
+        found = session.compacted
+        summary = found[1].tokens if found and found[1].summary else 0
+        held = tokens_shown(session)
+        by = self.meter.count("a", model)[1]
+        exact = bool(by) and not tools and (not held or session.tally.tokenizer == by)
+        return self.fixed(system, tools, model) + summary + held, exact
+
+    def used(
+        self,
+        session: Session,
+        system: str,
+        choice: tuple[str, str],
+        tools: Sequence[ToolSpec] = (),
+    ) -> tuple[int, bool]:
         """Tokens the next request to ``choice`` would hold, and whether that is exact."""
         provider, model = choice
         for n, entry in session.back():
@@ -49,10 +81,11 @@ class Scale:
                 base = (usage.input or 0) + (usage.output or 0) - (usage.reasoning or 0)
                 since = session.tally.tokens - session.tally_at(n).tokens
                 return base + since, since == 0 or self.is_exact(model)
-            if isinstance(entry, Cleared) or n < session.head - 8:
+            # What was reported before one of these was another view of the talk.
+            if isinstance(entry, _OTHER_VIEW) or n < session.head - 8:
                 break
-        whole, tokenizers = self.own(session, system, model)
-        if not whole or ("" not in tokenizers and len(tokenizers) <= 1):
+        whole, exact = self.own(session, system, model, tools)
+        if exact or not whole:
             return whole, True
         return self.meter.corrected(model, whole), False
 
@@ -68,6 +101,29 @@ class Scale:
             return tokens, True, True
         bettered = self.meter.corrected(request.model, tokens)
         return bettered, False, bettered != tokens
+
+
+_OTHER_VIEW = (Cleared, Compacted, Hidden, Marked, SystemSet)
+
+
+def _schemas(tools: Sequence[ToolSpec]) -> str:
+    """Tools as a server's template writes them, near enough to be counted."""
+    named = ({"name": t.name, "description": t.description, "parameters": t.schema} for t in tools)
+    return "\n".join(json.dumps(each, ensure_ascii=False) for each in named)
+
+
+def _parts_of(entry: UserSaid | AssistantSaid | ToolReturned | Compacted) -> tuple[AnyPart, ...]:
+    match entry:
+        case ToolReturned(result=result):
+            return (result,)
+        case Compacted(summary=summary):
+            return (Text(SUMMARY_HEAD + summary),) if summary else ()
+        case UserSaid(parts=parts) | AssistantSaid(parts=parts):
+            return parts
+
+
+def _text_of(entry: UserSaid | AssistantSaid | ToolReturned | Compacted) -> str:
+    return "\n".join(filter(None, map(countable, _parts_of(entry))))
 
 
 def _reported(entry: AssistantSaid, provider: str, model: str) -> bool:

@@ -113,7 +113,7 @@ def _size(room: Room) -> Iterator[str]:
         mark = "" if room.exact else "~"
         yield (
             f"the conversation holds {mark}{room.used:,} tokens and its window only "
-            f"{room.window:,}: nothing is cut, so it may refuse (/clear, /undo and /new make room)"
+            f"{room.window:,}: the next message makes room first (/compact and /clear do it now)"
         )
 
 

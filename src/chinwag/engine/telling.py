@@ -16,6 +16,7 @@ from chinwag.providers.base import Profile, Request
 from chinwag.talk.entry import Spoken
 from chinwag.talk.event import Ear, Level, Notice
 from chinwag.talk.session import Session
+from chinwag.talk.shown import shown
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -68,7 +69,7 @@ class Telling:
         if key != self._known_to:
             used, exact = self._scale.used(session, system, key)
             room = switching.Room(used, profile.room or 0, exact)
-            lost = switching.losses(session.said(), key[0], profile, terms, room)
+            lost = switching.losses(shown(session), key[0], profile, terms, room)
             text = switching.report("/".join(key), lost)
             again = text == self._reported.get(key)
             self._reported[key] = text
@@ -88,7 +89,7 @@ class Telling:
         if not terms.local or not switching.looks_cut(whole, reported, known=True):
             return False
         sent, exact, known = self._scale.sent(asked.request)
-        fits = switching.counts_news_only(reported, switching.news(session.said()))
+        fits = switching.counts_news_only(reported, switching.news(shown(session)))
         if fits or not switching.looks_cut(sent, reported, known=known):
             return False
         if asked.key not in self._cut_told:

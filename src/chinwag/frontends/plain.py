@@ -17,12 +17,14 @@ from typing import TextIO
 from chinwag.desk import Desk
 from chinwag.frontends.codes import ANSWERED, FAILED, INTERRUPTED, exit_code
 from chinwag.talk.delta import TextDelta
-from chinwag.talk.entry import AssistantSaid, Status
+from chinwag.talk.entry import AssistantSaid, Status, UserSaid
 from chinwag.talk.event import (
     AnyEvent,
+    Compacting,
     CopyAsked,
     DraftOffered,
     Failed,
+    Following,
     Heard,
     Leaving,
     Level,
@@ -71,6 +73,7 @@ class PlainEar:
         self.failure: Failed | None = None
         self.answer: AssistantSaid | None = None
         self.leaving = False
+        self._following = ""
 
     def __call__(self, event: AnyEvent) -> None:
         match event:
@@ -86,12 +89,16 @@ class PlainEar:
                     self.tell(text)
             case Page(title=title, text=text):
                 self.tell(f"{title}\n\n{text}" if title else text)
-            case Waiting(reason=reason, seconds=seconds):
-                self.tell(f"{reason}: trying again in {seconds:.0f} s")
+            case Waiting() | Compacting():
+                self._waits(event)
             case SaveFailed(reason=reason, hint=hint):
                 self.tell(f"not saved: {reason}", hint)
             case Listed() | Offered():
                 self._listed(event)
+            case Following(owner=owner):
+                self._follow(owner)
+            case Settled(entry=UserSaid(text=text)) if self._following:
+                self.tell(f"› {text}")
             case Opened(session=session) if session.tally.messages and not self._quiet:
                 self.tell(f"{session.title} - {session.tally.messages} messages")
             case CopyAsked(text=text):
@@ -103,11 +110,24 @@ class PlainEar:
             case _:
                 pass
 
+    def _waits(self, event: Waiting | Compacting) -> None:
+        match event:
+            case Waiting(reason=reason, seconds=seconds):
+                self.tell(f"{reason}: trying again in {seconds:.0f} s")
+            case Compacting(messages=messages):
+                if not self._quiet:
+                    self.tell(f"writing a summary of {messages:,} messages")
+
     def say(self, text: str) -> None:
         self._out.write(self._clean(text))
         self._out.flush()
         if text:
             self._at_line_start = text.endswith("\n")
+
+    def _follow(self, owner: str) -> None:
+        self._following = owner
+        if owner:
+            self.tell(f"following: read only; {owner} writes", "/fork, or /takeover")
 
     def _settled(self, answer: AssistantSaid) -> None:
         self.answer = answer
@@ -179,6 +199,20 @@ class interruptible:  # noqa: N801 - reads as a verb where it is used
         self._loop.remove_signal_handler(signal.SIGINT)
 
 
+async def _readable(fd: int) -> None:
+    """Until a line can be read; what happens beside the lines goes on meanwhile."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    try:
+        loop.add_reader(fd, ready.set)
+    except OSError:
+        return  # such a descriptor cannot be waited for: reading it waits
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(fd)
+
+
 class Repl:
     """The line REPL: reads in the main thread, handles on the loop, one line at a time."""
 
@@ -209,6 +243,7 @@ class Repl:
         return ANSWERED if self._prompts else exit_code(self._ear.failure, self._ear.answer)
 
     def _greet(self) -> None:
+        self._desk.conversation.may_follow = self._prompts
         self._runner.run(self._desk.start(self._ear))
         status = self._desk.status()
         self._ear.tell(f"chinwag: {status.provider}/{status.model}. /help explains, /exit leaves.")
@@ -239,5 +274,6 @@ class Repl:
         if self._prompts:
             sys.stderr.write(prompt)
             sys.stderr.flush()
+            self._runner.run(_readable(sys.stdin.fileno()))
         line = sys.stdin.readline()
         return line.rstrip("\n") if line else None

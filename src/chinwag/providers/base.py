@@ -9,7 +9,8 @@ the connection at once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -17,6 +18,13 @@ import msgspec
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.message import Message
 from chinwag.talk.tool import ToolSpec
+
+Leave = Callable[[], Awaitable[None]]
+"""Awaited before a request leaves, when it is otherwise ready: it returns once it may."""
+
+
+async def at_once() -> None:
+    """For a request that need not wait for anything."""
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -107,13 +115,20 @@ class Terms(msgspec.Struct, frozen=True):
     """What a provider's wire format takes of a history, and how its window is made larger.
 
     ``files`` are the beginnings of the media types that travel as they are ("" = any), ``ids`` is a
-    pattern of call ids that are kept ("" = any), ``widen`` says what to do about a small window.
+    pattern of call ids that are kept ("" = any), ``widen`` says what to do about a small window,
+    ``prefill`` is a pattern of the models that go on with an answer whose beginning a request ends
+    with, word by word ("" = none: they are asked in words).
     """
 
     local: bool = False
     files: tuple[str, ...] = ("",)
     ids: str = ""
     widen: str = "load the model with a larger context size"
+    prefill: str = ""
+
+    def goes_on(self, model: str) -> bool:
+        """Whether ``model`` may be handed the beginning of its answer."""
+        return bool(self.prefill) and re.fullmatch(self.prefill, model) is not None
 
 
 class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -130,8 +145,12 @@ class Provider(Protocol):
 
     name: str
 
-    def stream(self, request: Request) -> AsyncGenerator[AnyDelta, None]:
-        """The answer, piece by piece. Raises ProviderError's family; see the module's promise."""
+    def stream(self, request: Request, leave: Leave = at_once) -> AsyncGenerator[AnyDelta, None]:
+        """The answer, piece by piece. Raises ProviderError's family; see the module's promise.
+
+        ``leave`` is awaited before anything of the request leaves; what can be made ready before
+        that is made ready meanwhile.
+        """
         ...
 
     async def models(self) -> list[ModelInfo]:

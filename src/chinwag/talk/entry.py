@@ -120,12 +120,14 @@ class Compacted(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="compa
     """``summary`` stands for everything on the branch up to and including position ``through``.
 
     Without a summary it is simply not sent any more. ``why`` names the policy (compact, trim,
-    window). Who wrote the summary, and what that cost, is kept as for an answer.
+    window). ``auto``: the program did it to make room for the question before it, and taking that
+    turn back takes it back. Who wrote the summary, and what that cost, is kept as for an answer.
     """
 
     summary: str
     through: int
     why: str = "compact"
+    auto: bool = False
     provider: str = ""
     model: str = ""
     usage: Usage = NO_USAGE
@@ -137,6 +139,7 @@ class Hidden(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="hidden")
     ns: tuple[int, ...]
     reasons: tuple[str, ...] = ()
     why: str = "prune"
+    auto: bool = False
 
 
 class Mark(StrEnum):

@@ -61,6 +61,13 @@ class ToolStarted(Event, frozen=True, tag="tool_started"):
     call: Call
 
 
+class Compacting(Event, frozen=True, tag="compacting"):
+    """A summary of ``messages`` messages (``tokens`` in all) is being written; it takes a while."""
+
+    messages: int
+    tokens: int
+
+
 class Waiting(Event, frozen=True, tag="waiting"):
     """Nothing comes for ``seconds`` because of ``reason`` (a retry, a rate limit)."""
 
@@ -120,9 +127,20 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Opened(Event, frozen=True, tag="opened"):
-    """Another session is in front of the person now."""
+    """Another session is in front of the person now; with ``at``, to be shown at that entry."""
 
     session: Session
+    at: int = 0
+
+
+class Following(Event, frozen=True, tag="following"):
+    """The session in front is written by ``owner`` (process, host, terminal, since): read only.
+
+    An empty ``owner``: by us, from now on.
+    """
+
+    session: str
+    owner: str
 
 
 class Failed(Event, frozen=True, tag="failed"):
@@ -141,9 +159,14 @@ class CopyAsked(Event, frozen=True, tag="copy_asked"):
 
 
 class DraftOffered(Event, frozen=True, tag="draft_offered"):
-    """Text to be put into the empty input line (a message taken back by undo)."""
+    """Text to be put into the empty input line (a message taken back, a draft kept).
+
+    ``cursor`` counts characters (None: the end); ``pastes`` are (placeholder in it, its text).
+    """
 
     text: str
+    cursor: int | None = None
+    pastes: tuple[tuple[str, str], ...] = ()
 
 
 class Learnt(Event, frozen=True, tag="learnt"):
@@ -164,6 +187,7 @@ AnyEvent: TypeAlias = (
     | Settled
     | ApprovalAsked
     | ToolStarted
+    | Compacting
     | Waiting
     | Saved
     | SaveFailed
@@ -172,6 +196,7 @@ AnyEvent: TypeAlias = (
     | Listed
     | Offered
     | Opened
+    | Following
     | Failed
     | CopyAsked
     | DraftOffered
@@ -193,13 +218,14 @@ def to_plain(event: AnyEvent) -> dict[str, Any]:
         case Settled(n=n, entry=entry, session=session):
             plain = {"n": n, **entry_to_plain(entry)}
             return {"event": "settled", "session": session.id, "entry": plain}
-        case Opened(session=session):
+        case Opened(session=session, at=at):
             headline = msgspec.to_builtins(session.headline())
-            return {
+            opened = {
                 "event": "opened",
                 "session": session.id,
                 "entries": len(session),
                 "headline": headline,
             }
+            return opened | ({"at": at} if at else {})
         case _:
             return dict(msgspec.to_builtins(event))

@@ -13,7 +13,7 @@ costs the length of the path.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -215,6 +215,11 @@ class Session:
         for at in range(bisect_left(self._path, n), len(self._path)):
             yield self._path[at]
 
+    def node_at(self, n: int) -> int:
+        """The last position on the path at or before ``n``; 0 where there is none. O(log n)."""
+        at = bisect_right(self._path, n)
+        return self._path[at - 1] if at else 0
+
     def leaf(self, n: int) -> int:
         """The newest end of the branch through node ``n``."""
         last = {n}
@@ -314,7 +319,9 @@ class Session:
         while at > 0:
             entry = self.entry(at)
             parent = self.parent(at)
-            if isinstance(entry, UserSaid | Cleared | Compacted | Hidden | Marked):
+            if isinstance(entry, UserSaid | Cleared | Marked):
+                return at
+            if isinstance(entry, Compacted | Hidden) and not entry.auto:
                 return at
             if isinstance(entry, SystemSet) and parent > 0:
                 return at

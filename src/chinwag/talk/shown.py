@@ -28,6 +28,12 @@ def shown(session: Session) -> list[Placed]:
     return [placed for unit in kept for placed in unit]
 
 
+def held_by_pins(session: Session) -> frozenset[int]:
+    """Positions that stay because they, or what belongs with them, are pinned."""
+    units = (_unit_of(session, n) for n in session.scope.pinned)
+    return frozenset(n for unit in units for n, _ in unit)
+
+
 def units_of(said: Sequence[Placed]) -> Iterator[list[Placed]]:
     """What belongs together: an answer that calls with the results of its calls; else one each."""
     unit: list[Placed] = []
@@ -59,3 +65,12 @@ def _unit_of(session: Session, n: int) -> list[Placed]:
 
 def _is_on_path(session: Session, n: int) -> bool:
     return next(iter(session.path_from(n)), 0) == n
+
+
+def tokens_shown(session: Session) -> int:
+    """Tokens of what is shown, as counted when it was said. O(1) where nothing is marked."""
+    scope = session.scope
+    if scope.pinned or scope.excluded or scope.hidden:
+        return sum(entry.tokens for _, entry in shown(session))
+    before = session.node_at(scope.through) if scope.through > scope.cleared else 0
+    return session.tally.tokens - session.tally_at(before).tokens

@@ -50,6 +50,7 @@ Telling: TypeAlias = (
     | e.Page
     | e.Listed
     | e.Offered
+    | e.Following
 )
 
 LEAVE_HINT = "Ctrl+C once more leaves (so does Ctrl+D)"
@@ -72,6 +73,7 @@ def update(state: UiState, what: s.Happening, now: float) -> Next:
             | e.Settled()
             | e.ApprovalAsked()
             | e.ToolStarted()
+            | e.Compacting()
             | e.Waiting()
             | e.Saved()
             | e.SaveFailed()
@@ -80,6 +82,7 @@ def update(state: UiState, what: s.Happening, now: float) -> Next:
             | e.Listed()
             | e.Offered()
             | e.Opened()
+            | e.Following()
             | e.Failed()
             | e.CopyAsked()
             | e.DraftOffered()
@@ -206,6 +209,9 @@ def _event(state: UiState, what: e.AnyEvent, now: float) -> Next:
             return _settled(state, n, entry, session), ()
         case e.ToolStarted(call=call):
             return replace(state, waiting=f"running {call.name}", until=0.0, since=now), ()
+        case e.Compacting(messages=messages):
+            text = f"writing a summary of {messages:,} messages"
+            return replace(state, waiting=text, until=0.0, busy=True, since=now), ()
         case e.Waiting(reason=reason, seconds=seconds):
             then = now + seconds
             return replace(state, waiting=reason, until=then, live=None, since=now), ()
@@ -215,8 +221,8 @@ def _event(state: UiState, what: e.AnyEvent, now: float) -> Next:
             return tell(replace(state, live=None), Kind.FAILURE, message, hint=hint), ()
         case e.CopyAsked(text=text, what=name):
             return state, (Copy(text, name),)
-        case e.DraftOffered(text=text):
-            return state, (s.PutDraft(text),)
+        case e.DraftOffered(text=text, cursor=cursor, pastes=pastes):
+            return state, (s.PutDraft(text, cursor, pastes),)
         case e.Rested():
             return _rested(state, now)
         case e.Leaving():
@@ -228,8 +234,8 @@ def _event(state: UiState, what: e.AnyEvent, now: float) -> Next:
 def _told(state: UiState, what: Telling) -> UiState:
     """What the program has to say or to offer."""
     match what:
-        case e.Heard() | e.Saved() | e.SaveFailed() | e.Learnt():
-            return state  # the footer asks the desk
+        case e.Heard() | e.Saved() | e.SaveFailed() | e.Learnt() | e.Following():
+            return state  # the footer and the tray ask the desk
         case e.ApprovalAsked(call=call):
             return tell(state, Kind.WARNING, f"{call.name} asks to run: {call.arguments}")
         case e.Notice(text=text, level=level):
@@ -318,7 +324,7 @@ def _appended(state: UiState, item: s.Item) -> UiState:
     """One item more, before the live answer; a reader of the live answer keeps his place."""
     anchor = state.anchor
     if anchor and state.live and anchor.item == len(state.items):
-        anchor = s.Anchor(anchor.item + 1, anchor.line)
+        anchor = replace(anchor, item=anchor.item + 1)
     return replace(state, items=state.items.plus(item), anchor=anchor)
 
 
