@@ -47,8 +47,9 @@ def scoped(before: Scope, n: int, entry: AnyEntry) -> Scope:
                 before, compacted=n, through=max(before.through, min(through, n))
             )
         case Hidden(ns=ns):
-            return msgspec.structs.replace(before, hidden=before.hidden.union(ns))
-        case Marked(of=of, mark=mark):
+            gone = (of for of in ns if of < n)  # nothing is left out before it was said
+            return msgspec.structs.replace(before, hidden=before.hidden.union(gone))
+        case Marked(of=of, mark=mark) if of < n:
             return _marked(before, of, mark)
         case _:
             return before
