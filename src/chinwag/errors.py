@@ -3,6 +3,7 @@
 ChinwagError                         .hint: what the person might do
 ├─ UsageError                        the caller's mistake, not the world's
 ├─ ConfigError                       where the value came from
+├─ BudgetSpent                       what the person allowed is used up
 ├─ ProviderError                     endpoint, model, request id
 │  ├─ KeyMissing  KeyRefused
 │  ├─ ModelUnknown                   near names
@@ -55,6 +56,10 @@ class ConfigError(ChinwagError):
     def __init__(self, message: str, *, hint: str = "", where: str = "") -> None:
         super().__init__(f"{where}: {message}" if where else message, hint=hint)
         self.where = where
+
+
+class BudgetSpent(ChinwagError):
+    """What the person allowed to be spent is used up, or would be by the next request."""
 
 
 class ProviderError(ChinwagError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from chinwag.commands.bench import Bench
 from chinwag.commands.table import Command, Group
 from chinwag.commands.words import flagged, number, plural, say
+from chinwag.engine.budget import USAGE, parse
 from chinwag.errors import CommandError, UsageWrong
 from chinwag.talk.entry import Mark
 from chinwag.talk.event import Ear
@@ -96,6 +97,21 @@ def _mark(bench: Bench, words: list[str], hear: Ear, mark: Mark, name: str) -> N
     say(hear, f"message {n} {what}; /{name} {n} takes that back")
 
 
+async def budget(bench: Bench, words: list[str], hear: Ear) -> None:
+    purse = bench.conversation.purse
+    if words:
+        purse.set(parse(" ".join(words)))
+        if purse.budget is None:
+            say(hear, "no budget: nothing stops what is asked")
+            return
+        say(hear, f"from here on {purse.budget} may be spent; then asking stops")
+        return
+    if purse.budget is None:
+        say(hear, f"no budget is set; /budget takes {USAGE}")
+        return
+    say(hear, f"{purse.spent() or 'nothing'} of {purse.budget} spent since it was set")
+
+
 COMMANDS: tuple[Command, ...] = (
     Command(
         "compact",
@@ -158,5 +174,16 @@ COMMANDS: tuple[Command, ...] = (
         usage="[N]",
         most=1,
         detail="N is the number shown beside the message; again takes it back. Alone, it lists.",
+    ),
+    Command(
+        "budget",
+        "stop before more is spent",
+        Group.CONTEXT,
+        budget,
+        asked="limit the cost; spend at most; money limit; token limit",
+        usage="[AMOUNT|off]",
+        most=2,
+        detail="AMOUNT is money in US dollars (`0.50`) or tokens (`200k`), from now on. A request "
+        "that would pass it is not sent, an answer that passes it is stopped.",
     ),
 )

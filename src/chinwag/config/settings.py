@@ -88,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vi: bool = False
     mouse: bool = True
     private: bool = False
+    budget: str | None = None
     data_dir: str | None = None
     context: ContextSettings = ContextSettings()
     providers: dict[str, ProviderSettings] = {}

@@ -44,6 +44,10 @@ class Asks(Protocol):
         """Raises ContextOverflow where what has to be sent cannot fit."""
         ...
 
+    def spends(self, key: Key) -> None:
+        """A request is about to leave. Raises BudgetSpent where it may not."""
+        ...
+
     def begin_part(self, key: Key) -> str:
         """An answer will come in; returns the id of its entry."""
         ...
@@ -99,6 +103,7 @@ class Asking:
                 await asks.make_room(key, hear, stop)
                 self._telling.losses(asks.session, asks.system, key, profile, hear)
                 request = asks.request(key, profile)
+                asks.spends(key)
             except ChinwagError as error:
                 raise CouldNotAsk(key, error) from error
             own_count, _ = self._scale.own(asks.session, asks.system, key[1], request.tools)

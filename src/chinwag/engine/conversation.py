@@ -23,6 +23,7 @@ from chinwag.context.windows import Cut, Dropped, about
 from chinwag.engine import refusals
 from chinwag.engine import request as requests
 from chinwag.engine.asking import Asking, CouldNotAsk
+from chinwag.engine.budget import Purse
 from chinwag.engine.fitting import Fitting, Rules
 from chinwag.engine.models import Key, Models
 from chinwag.engine.options import merged
@@ -31,10 +32,10 @@ from chinwag.engine.scale import Scale
 from chinwag.engine.shelf import Shelf
 from chinwag.engine.telling import Asked, Telling
 from chinwag.engine.turn import Outcome, answer
-from chinwag.errors import ChinwagError, ContextOverflow, SessionLocked, UsageError
+from chinwag.errors import BudgetSpent, ChinwagError, ContextOverflow, SessionLocked, UsageError
 from chinwag.providers.base import Leave, Options, Profile, Provider, Request, at_once
 from chinwag.stores.base import PartHead
-from chinwag.talk.delta import AnyDelta
+from chinwag.talk.delta import AnyDelta, CallDelta, TextDelta, ThinkingDelta
 from chinwag.talk.entry import (
     AnyEntry,
     AssistantSaid,
@@ -105,6 +106,7 @@ class Conversation(Shelf):
         knowledge: Knowledge | None = None,
         fallback: Sequence[str] = (),
         rules: Rules | None = None,
+        purse: Purse | None = None,
     ) -> None:
         super().__init__(keeper)
         self._directory = directory
@@ -129,6 +131,7 @@ class Conversation(Shelf):
             fallback=fallback,
         )
         self.defaults = defaults
+        self.purse = purse or Purse(lambda *_: None)
         self.overrides: Mapping[str, Any] = {}  # options of the command line: never written
         self._stop: asyncio.Event | None = None
 
@@ -193,6 +196,8 @@ class Conversation(Shelf):
             self.settle(SystemSet(text=self.defaults.system), hear)
         stamped = self._stamped(entry)
         self.session = fold(self.session, stamped)
+        if isinstance(stamped, AssistantSaid | Compacted) and stamped.provider:
+            self.purse.end((stamped.provider, stamped.model), stamped.usage)
         n = len(self.session)
         hear(Settled(n, stamped, self.session))
         if self._on_disk or isinstance(entry, UserSaid | Titled):
@@ -396,13 +401,26 @@ class Conversation(Shelf):
         if self._on_disk:
             self._keeper.part_end(self.session.id)
 
+    def spends(self, key: Key) -> None:
+        used, _ = self._scale.used(self.session, self.system, key, self.tools)
+        self.purse.begin(key, used)
+
     def uttered(self, delta: AnyDelta, hear: Ear) -> None:
+        if self.purse.budget is not None and self.purse.hears(_size(delta)):
+            self.interrupt()
         if self._on_disk:
             self._keeper.part_add(self.session.id, delta)
         hear(Heard(delta))
 
     def _settle_answer(self, outcome: Outcome, asked: Asked, hear: Ear) -> None:
         entry = answer(outcome, provider=asked.provider, model=asked.model)
+        if self.purse.stopped and outcome.status is Status.INTERRUPTED:
+            spent = BudgetSpent(
+                f"stopped at the budget of {self.purse.budget}; what was heard is kept",
+                hint="/budget AMOUNT allows more, then /continue goes on",
+            )
+            entry = msgspec.structs.replace(entry, error=spent.message, hint=spent.hint)
+            hear(failed(spent))
         if outcome.error is not None:
             hear(failed(outcome.error))
         self._learn_from(asked, entry.usage.input or 0, hear)
@@ -418,8 +436,8 @@ class Conversation(Shelf):
 
     def _settle_failure(self, provider: str, model: str, error: ChinwagError, hear: Ear) -> None:
         hear(failed(error))
-        if isinstance(error, UsageError):
-            return
+        if isinstance(error, UsageError | BudgetSpent | ContextOverflow):
+            return  # nobody was asked: there is no answer to speak of
         entry = AssistantSaid(
             provider=provider,
             model=model,
@@ -511,3 +529,14 @@ class Conversation(Shelf):
 
     def _changed(self) -> None:
         self._telling.begin(self.session)
+
+
+def _size(delta: AnyDelta) -> int:
+    """Characters a delta brings."""
+    match delta:
+        case TextDelta(text=text) | ThinkingDelta(text=text):
+            return len(text)
+        case CallDelta(arguments=arguments):
+            return len(arguments)
+        case _:
+            return 0

@@ -333,7 +333,8 @@ class Shelf(ABC):
         if written:
             await self._unlock(self.session.id)
         self._keeper.hide()
-        self._hidden, self._on_disk = (self.session.id, written), 0
+        self._hidden = self.session.id, written
+        self._on_disk = self._keeper.saved_through(self.session.id)  # it may have been so before
         return bool(written) and not following
 
     async def erase_written(self) -> bool:

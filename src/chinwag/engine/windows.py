@@ -27,7 +27,7 @@ AFTER_ANSWER = 1.0  # seconds in which a lock that was let go is there to be tak
 class Door(Protocol):
     """Where we can be asked for a session."""
 
-    async def open(self) -> bool: ...
+    def open(self) -> bool: ...
 
     def close(self) -> None: ...
 
@@ -119,7 +119,7 @@ class Windows:
         if path is None or self._door_for != session_id or self._door is not None:
             return
         self._door = door = self._meeting.door(path, self._asked)
-        await door.open()
+        door.open()
 
     async def _path(self, session_id: str) -> Path | None:
         try:

@@ -15,10 +15,10 @@ _LIMIT = frozenset({"ContextOverflow", "BudgetSpent"})
 
 def exit_code(failure: Failed | None, answer: AssistantSaid | None) -> int:
     """The code a one-shot ends with, from the last failure and the answer heard."""
+    if failure is not None and failure.kind in _LIMIT:
+        return LIMIT
     if answer is not None and answer.status is Status.INTERRUPTED:
         return INTERRUPTED
     if failure is not None:
-        if failure.kind in _LIMIT:
-            return LIMIT
         return WRONG_USE if failure.kind in _WRONG_USE else FAILED
     return ANSWERED if answer is None or answer.status is Status.COMPLETE else FAILED
