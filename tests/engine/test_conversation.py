@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from chinwag.engine.conversation import CONTINUE
 from chinwag.errors import (
     BadRequest,
     ConfigError,
@@ -645,3 +646,27 @@ async def test_an_answer_of_which_nothing_came_counts_no_token():
     await talk.say("a b c", [].append)
     assert talk.session.last_answer.tokens == 0
     assert talk.context().used == 2 + 4 + 3 + 4
+
+
+async def test_an_answer_that_was_cut_goes_on_word_by_word_where_its_server_can():
+    cut = [TextDelta("The tram leaves"), StreamBroken("gone")]
+    player = Player(cut, [TextDelta(" at nine."), END])
+    talk = talk_between(player, knowledge=Known(Terms(prefill=".*")))
+    await talk.say("when?", [].append)
+    await talk.go_on([].append)
+    begun = player.requests[1].messages
+    assert [m.text for m in begun] == ["when?", "The tram leaves"]  # nothing is asked in words
+    await talk.say("thanks", [].append)
+    assert [m.text for m in player.requests[2].messages] == [
+        "when?",
+        "The tram leaves at nine.",
+        "thanks",
+    ]
+
+
+async def test_an_answer_that_was_whole_is_asked_to_go_on_in_words():
+    player = Player()
+    talk = talk_between(player, knowledge=Known(Terms(prefill=".*")))
+    await talk.say("when?", [].append)
+    await talk.go_on([].append)
+    assert player.requests[1].messages[-1].text == CONTINUE

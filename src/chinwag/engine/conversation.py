@@ -110,7 +110,7 @@ class Conversation(Shelf):
     ) -> None:
         super().__init__(keeper)
         self._directory = directory
-        knowledge = knowledge or Nothing()
+        self._knowledge = knowledge = knowledge or Nothing()
         self._scale = Scale(meter)
         self._models = Models(directory, knowledge)
         self._telling = Telling(knowledge, self._scale)
@@ -466,10 +466,17 @@ class Conversation(Shelf):
         await self.answer(hear, choice)
 
     async def go_on(self, hear: Ear) -> None:
-        """Ask the model to continue an answer that was cut."""
+        """Ask the model to continue an answer that was cut: word by word where its server can."""
         if self.session.last_answer is None:
             raise UsageError("there is no answer to continue", hint="type a message first")
-        await self.say(CONTINUE, hear)
+        if requests.is_cut(self.session.entry(self.session.head)) and self._goes_on():
+            await self.answer(hear)
+        else:
+            await self.say(CONTINUE, hear)
+
+    def _goes_on(self) -> bool:
+        provider, model = self.choice
+        return self._knowledge.terms(provider).goes_on(model)
 
     def undo(self, times: int, hear: Ear) -> str:
         """Take back ``times`` steps; returns what the person had said first among them."""

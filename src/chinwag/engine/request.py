@@ -18,7 +18,14 @@ from typing import Final
 import msgspec
 
 from chinwag.providers.base import Options, Profile, Request
-from chinwag.talk.entry import AssistantSaid, Spoken, ToolReturned, UserSaid
+from chinwag.talk.entry import (
+    AnyEntry,
+    AssistantSaid,
+    Spoken,
+    Status,
+    ToolReturned,
+    UserSaid,
+)
 from chinwag.talk.message import AnyPart, Call, File, Image, Message, Result, Role, Text, Thinking
 from chinwag.talk.session import Session
 from chinwag.talk.shown import Placed, shown
@@ -68,9 +75,35 @@ def _messages(session: Session) -> Iterator[Message]:
     Only what is sent is looked at, however long the session is.
     """
     yield from _summary(session)
+    cut: Message | None = None  # the beginning of an answer that may go on in the next entry
     for _, entry in shown(session):
-        if (message := _message(entry)) is not None:
+        if (message := _message(entry)) is None:
+            continue
+        if cut is not None:
+            goes_on = isinstance(entry, AssistantSaid)
+            message = _joined(cut, message) if goes_on else message
+            if not goes_on:
+                yield cut
+        cut = message if is_cut(entry) else None
+        if cut is None:
             yield message
+    if cut is not None:
+        yield cut
+
+
+def is_cut(entry: AnyEntry) -> bool:
+    """Whether this is the beginning of an answer, in words alone, that another may go on with."""
+    return (
+        isinstance(entry, AssistantSaid)
+        and entry.status in {Status.INTERRUPTED, Status.PARTIAL}
+        and bool(entry.text.strip())
+        and not any(isinstance(part, Call) for part in entry.parts)
+    )
+
+
+def _joined(before: Message, after: Message) -> Message:
+    """An answer and what went on from it, as if it had never been cut."""
+    return Message(after.role, (*before.parts, *after.parts))
 
 
 def _summary(session: Session) -> Iterator[Message]:

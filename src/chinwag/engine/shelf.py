@@ -49,6 +49,7 @@ class Shelf(ABC):
         self.may_follow = False
         self._on_disk = 0  # entries handed to the keeper; 0 = the session is not born there
         self._left: dict[str, _Left] = {}  # not all of it is safe yet: still locked
+        self._forked: set[str] = set()  # sessions whose words went on in a fork
         self._hidden = ("", 0)  # what was kept of which session before the talk became private
 
     # -- what a conversation adds -------------------------------------------------------------
@@ -285,15 +286,19 @@ class Shelf(ABC):
         return fold_all(fresh, [*old.entries, self._stamped(Titled(title=title))])
 
     async def conflicted(self, lost: str, hear: Ear) -> None:
-        """Somebody else wrote session ``lost``: our words go on in a fork, nothing is lost."""
+        """Somebody else wrote session ``lost``: our words go on in a fork, nothing is lost.
+
+        What had been handed over before the fork may be refused piece by piece: all of it is there.
+        """
         left = self._left.pop(lost, None)
         if lost == self.session.id and self._on_disk:
             self._go_on_in_a_fork(hear)
         elif left is not None:
             self._keep_a_fork(left.session, hear)
-        else:
+        elif lost not in self._forked:
             hear(Notice(f"session {lost} was changed by another program", Level.WARNING))
             return
+        self._forked.add(lost)
         self._keeper.forget(lost)
         self._keeper.part_end(lost)
         await self._unlock(lost)
