@@ -24,7 +24,9 @@ FLOORS = (
     {"frontends.plain", "frontends.jsonl", "frontends.face", "frontends.tui"},
     {"roof"},
 )
-ROOF = {"__init__", "__main__", "attach", "boot", "cli", "files", "lists", "roads", "wiring"}
+ROOF = {"__init__", "__main__", "attach", "boot", "cli", "cli_sessions", "files", "lists"} | {
+    *("porter", "printed", "roads", "shelf", "wiring"),
+}
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 #: What the engine may know of a room with doors to the world: what it promises.
@@ -39,11 +41,11 @@ CONCRETE = {
 #: Libraries, and the only files that may name them.
 OWNERS = {
     "httpx": {"providers/http.py"},
-    "typer": {"cli.py"},
+    "typer": {"cli.py", "cli_sessions.py"},
     "tiktoken": {"context/counting.py"},
     "prompt_toolkit": {"frontends/tui/", "frontends/plain.py"},
-    "redis": {"stores/redis.py"},
-    "keyring": {"config/secrets.py"},
+    "redis": {"stores/redis_link.py"},
+    "keyring": {"config/secrets.py", "config/keyrings.py"},
     "platformdirs": {"config/paths.py"},
 }
 

@@ -2,9 +2,11 @@
 
 import json
 
+import msgspec
 import pytest
 
 from chinwag.errors import BadRequest, Overloaded, StreamBroken
+from chinwag.providers.base import Request
 from chinwag.providers.dialects.anthropic import Anthropic
 from chinwag.providers.dialects.base import Endpoint
 from chinwag.providers.dialects.llamacpp import LlamaCpp
@@ -14,7 +16,7 @@ from chinwag.providers.failures import Where
 from chinwag.providers.reading import Reading
 from chinwag.talk.delta import Stop
 from chinwag.talk.draft import Draft
-from chinwag.talk.message import Call
+from chinwag.talk.message import Call, Message, Role, Text, Thinking
 from chinwag.talk.usage import Usage
 
 LAB = Endpoint(name="lab", base_url="http://127.0.0.1:9100/v1")
@@ -89,6 +91,17 @@ def test_content_as_parts_and_thinking_in_both_spellings():
     assert (draft.thinking, draft.text) == ("abc", "de")
 
 
+ROUTER = Endpoint(name="openrouter", base_url="https://openrouter.ai/api/v1")
+
+
+def sent_back(parts):
+    """What of an answer goes back to OpenRouter as its reasoning."""
+    said = tuple(msgspec.structs.replace(p, source="openrouter/m") for p in parts)
+    talk = (Message.user("a"), Message(Role.ASSISTANT, (*said, Text("b"))), Message.user("c"))
+    body = json.loads(OpenAI().encode(Request("m", talk), ROUTER).body)
+    return body["messages"][1].get("reasoning_details")
+
+
 def test_details_of_reasoning_carry_signatures():
     detail = {"type": "reasoning.text", "text": "", "signature": "sig"}
     sealed = {"type": "reasoning.encrypted", "data": "xyz"}
@@ -98,8 +111,58 @@ def test_details_of_reasoning_carry_signatures():
         delta(reasoning_details=[detail, sealed, "?"]),
         END,
     )
-    (part,) = draft.parts("p/m")
-    assert (part.text, part.signature, part.redacted) == ("a", "sig", "xyz")
+    signed, hidden = draft.parts("p/m")
+    assert (signed.text, signed.signature, signed.redacted) == ("a", "sig", "")
+    assert (hidden.text, hidden.redacted) == ("", "xyz")
+    assert sent_back((signed, hidden)) == [{**detail, "text": "a"}, sealed]
+
+
+def test_two_entries_of_one_number_are_not_joined():
+    one = {"type": "reasoning.text", "index": 0, "format": "anthropic-claude-v1"}
+    draft, _ = read(
+        OpenAI(),
+        delta(reasoning="a", reasoning_details=[{**one, "text": "a"}]),
+        delta(reasoning="b", reasoning_details=[{**one, "text": "b"}]),
+        delta(reasoning_details=[{**one, "signature": "first"}]),
+        delta(reasoning="c", reasoning_details=[{**one, "text": "c"}]),
+        delta(reasoning_details=[{**one, "signature": "second"}]),
+        delta(content="said"),
+        END,
+    )
+    assert draft.thinking == "abc"
+    assert sent_back(p for p in draft.parts() if isinstance(p, Thinking)) == [
+        {**one, "text": "ab", "signature": "first"},
+        {**one, "text": "c", "signature": "second"},
+    ]
+
+
+def test_entries_of_every_kind_go_back_as_they_came():
+    entries = [
+        {"type": "reasoning.summary", "summary": "In short.", "index": 0, "id": "rs_1"},
+        {"type": "reasoning.encrypted", "data": "one", "index": 0, "id": "rs_1", "format": "x-v1"},
+        {"type": "reasoning.encrypted", "data": "two", "index": 0, "id": "rs_2", "format": "x-v1"},
+        {"type": "reasoning.text", "text": "aloud", "index": 1, "format": "y-v1"},
+    ]
+    for told in ({}, {"reasoning": "In short."}):
+        chunks = [delta(reasoning_details=[e], **(told if "summary" in e else {})) for e in entries]
+        draft, _ = read(OpenAI(), *chunks, END)
+        assert draft.thinking == "In short.aloud"
+        assert sent_back(draft.parts()) == entries
+
+
+def test_plain_thinking_goes_back_only_in_the_middle_of_calls():
+    draft, _ = read(OpenAI(), delta(reasoning="hm", reasoning_details=[{"text": "hm"}]), END)
+    assert sent_back(draft.parts()) is None
+    assert sent_back((*draft.parts(), Call("i", "f"))) == [{"type": "reasoning.text", "text": "hm"}]
+
+
+def test_words_beside_an_error_are_heard():
+    both = {**delta(content="Hel"), "error": {"message": "upstream died", "code": 502}}
+    draft, failure = read(OpenAI(), both, delta(content="never"))
+    assert draft.text == "Hel"
+    assert "upstream died" in failure.message
+    with pytest.raises(Overloaded, match="upstream died"):
+        OpenAI().read_whole(json.dumps(both).encode(), Where("p", "host"))
 
 
 def piece(index=None, named=None, name=None, arguments=None):

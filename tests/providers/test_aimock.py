@@ -108,7 +108,7 @@ async def quick(opener, on_wait):
 
 def talk_with(there, name, **more):
     talk = conversation(there, model=DIALECTS[name][2], **more)
-    talk._retrying = quick
+    talk._asking._retrying = quick
     return talk
 
 
@@ -204,7 +204,7 @@ async def test_conversations_in_chaos(provider, name):
             talk.settle(ToolReturned(result=Result(call.id, call.name, "noon")), hear)
     assert waits
     calm = provider()
-    talk._directory.players[name] = calm
+    talk._asking._directory.players[name] = calm
     await talk.say("At last, greet me", hear)
     assert talk.session.entries[-1].text == GREETING
     await calm.aclose()

@@ -160,6 +160,22 @@ def test_a_resource_at_azure_is_named_by_its_address(told):
     assert "azure-openai" in [row.name for row in there.rows()]
 
 
+def test_an_account_at_snowflake_is_named_by_its_address():
+    env = {"SNOWFLAKE_BASE_URL": "https://me.snowflakecomputing.com", "SNOWFLAKE_PAT": "k"}
+    there = catalog(env=env)
+    assert there.row("snowflake").base_url == "https://me.snowflakecomputing.com/api/v2/cortex/v1"
+    assert there.provider("snowflake").endpoint.key() == "k"
+    assert "snowflake" not in [row.name for row in catalog(env={}).rows()]
+
+
+def test_a_gateway_on_this_machine_may_want_no_key():
+    assert not catalog(env={}).provider("litellm").endpoint.needs_key
+    there = catalog(env={"LITELLM_BASE_URL": "http://10.0.0.9:4000", "LITELLM_API_KEY": "k"})
+    assert there.row("litellm").base_url == "http://10.0.0.9:4000/v1"
+    assert there.provider("litellm").endpoint.key() == "k"
+    assert catalog(env={"LITELLM_BASE_URL": "http://10.0.0.9:4000"}).default() is None
+
+
 def test_without_its_address_azure_is_named_but_nowhere():
     there = catalog()
     assert "azure-openai" in there.names
@@ -208,7 +224,12 @@ def test_providers_are_made_once_for_each_configuration():
 
 @pytest.mark.parametrize("name", [row.name for row in ROWS])
 def test_every_row_makes_a_provider(name):
-    made = catalog(env={"AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com"}).provider(name)
+    made = catalog(
+        env={
+            "AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com",
+            "SNOWFLAKE_BASE_URL": "https://me.snowflakecomputing.com",
+        }
+    ).provider(name)
     assert made.name == name
     assert made.dialect.name == next(r.dialect for r in ROWS if r.name == name)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chinwag.providers.base import Options, Profile, Request
 from chinwag.providers.dialects.anthropic import Anthropic
-from chinwag.providers.dialects.base import Endpoint
+from chinwag.providers.dialects.base import Endpoint, is_strict
 from chinwag.providers.dialects.llamacpp import LlamaCpp
 from chinwag.providers.dialects.ollama import Ollama
 from chinwag.providers.dialects.openai import OpenAI
@@ -17,6 +17,8 @@ from chinwag.talk.tool import ToolSpec
 
 OPENAI = Endpoint(name="openai", base_url="https://api.openai.com/v1")
 LAB = Endpoint(name="lab", base_url="http://127.0.0.1:9100/v1")
+GROQ = Endpoint(name="groq", base_url="https://api.groq.com/openai/v1")
+MISTRAL = Endpoint(name="mistral", base_url="https://api.mistral.ai/v1")
 ANTHROPIC = Endpoint(name="anthropic", base_url="https://api.anthropic.com")
 OLLAMA = Endpoint(name="ollama", base_url="http://127.0.0.1:11434")
 DIALECTS = [(OpenAI(), LAB), (LlamaCpp(), LAB), (Anthropic(), ANTHROPIC), (Ollama(), OLLAMA)]
@@ -238,6 +240,21 @@ def test_anthropic_demands_a_limit():
     [
         (OpenAI(), OPENAI, "gpt-5", "high", {"reasoning_effort": "high"}),
         (OpenAI(), OPENAI, "gpt-5", "off", {"reasoning_effort": "minimal"}),
+        (OpenAI(), OPENAI, "gpt-5-pro", "off", {"reasoning_effort": "high"}),
+        (OpenAI(), OPENAI, "o4-mini", "off", {"reasoning_effort": "low"}),
+        (OpenAI(), OPENAI, "gpt-4o", "off", {"reasoning_effort": None}),
+        (OpenAI(), OPENAI, "gpt-5-chat-latest", "off", {"reasoning_effort": None}),
+        (OpenAI(), GROQ, "openai/gpt-oss-120b", "off", {"reasoning_effort": "low"}),
+        (OpenAI(), GROQ, "qwen/qwen3-32b", "off", {"reasoning_effort": "none"}),
+        (OpenAI(), MISTRAL, "mistral-small-latest", "low", {"reasoning_effort": "high"}),
+        (OpenAI(), MISTRAL, "mistral-small-latest", "off", {"reasoning_effort": "none"}),
+        (
+            OpenAI(),
+            Endpoint(name="deepseek", base_url="https://api.deepseek.com"),
+            "deepseek-v4-flash",
+            "off",
+            {"thinking": {"type": "disabled"}, "reasoning_effort": None},
+        ),
         (OpenAI(), OPENAI, "gpt-5.5", "off", {"reasoning_effort": "none"}),
         (OpenAI(), LAB, "qwen", "off", {"chat_template_kwargs": {"enable_thinking": False}}),
         (
@@ -295,6 +312,90 @@ def test_schemas():
     )
     assert sent["output_config"]["format"] == {"type": "json_schema", "schema": closed}
     assert sent["output_config"]["effort"] == "low"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "model", "bridged"),
+    [
+        ("https://api.mistral.ai/v1", "any", True),
+        ("https://openrouter.ai/api/v1", "mistralai/devstral-medium", True),
+        ("http://127.0.0.1:8000/v1", "Mixtral-8x7B-Instruct", True),
+        ("https://api.openai.com/v1", "gpt-5", False),
+    ],
+)
+def test_mistral_is_never_asked_right_behind_a_tool(endpoint, model, bridged):
+    call = Call("abcdefghi", "f", "{}")
+    talk = (
+        Message.user("a"),
+        Message(Role.ASSISTANT, (call,)),
+        Message.tool("abcdefghi", "stopped", name="f"),
+        Message.user("b"),
+    )
+    sent = body(OpenAI(), Endpoint(name="m", base_url=endpoint), asked(*talk, model=model))
+    between = ["assistant"] if bridged else []
+    roles = [m["role"] for m in sent["messages"]]
+    assert roles == ["user", "assistant", "tool", *between, "user"]
+    assert all(m["content"] or m.get("tool_calls") for m in sent["messages"])
+
+
+LOOSE = {
+    "type": "object",
+    "properties": {
+        "maximum": {"type": "integer", "maximum": 9},
+        "list": {"type": "array", "items": {"type": "object", "properties": {}}, "minItems": 3},
+    },
+}
+
+
+def test_schemas_as_anthropic_takes_them():
+    asked_for = asked(schema=LOOSE, model="claude-sonnet-4-5")
+    form = body(Anthropic(), ANTHROPIC, asked_for)["output_config"]["format"]["schema"]
+    assert form["additionalProperties"] is False
+    assert form["properties"]["maximum"] == {"type": "integer"}
+    assert form["properties"]["list"]["minItems"] == 1
+    assert form["properties"]["list"]["items"]["additionalProperties"] is False
+    assert "additionalProperties" not in LOOSE
+
+
+@pytest.mark.parametrize("model", ["claude-3-5-haiku-latest", "claude-opus-4-20250514"])
+def test_a_schema_in_words_where_a_model_takes_no_other(model):
+    sent = body(Anthropic(), ANTHROPIC, asked(schema=LOOSE, model=model, system="Be brief."))
+    assert "output_config" not in sent
+    assert sent["system"][0]["text"].startswith("Be brief.\n\nAnswer with JSON")
+    assert '"maximum"' in sent["system"][0]["text"]
+
+
+def test_a_schema_in_words_where_a_server_takes_only_the_wish_for_json():
+    there = Endpoint(name="deepseek", base_url="https://api.deepseek.com")
+    sent = body(OpenAI(), there, asked(schema=LOOSE))
+    assert sent["response_format"] == {"type": "json_object"}
+    assert "JSON schema" in sent["messages"][0]["content"]
+    assert [m["role"] for m in sent["messages"]] == ["system", "user"]
+
+
+def test_an_answer_that_was_begun_is_gone_on_with():
+    talk = (Message.user("a"), Message.assistant("The begin "))
+    sent = body(OpenAI(), MISTRAL, asked(*talk))
+    assert sent["messages"][-1] == {"role": "assistant", "content": "The begin ", "prefix": True}
+    assert "prefix" not in body(OpenAI(), OPENAI, asked(*talk))["messages"][-1]
+    vllm = Endpoint(name="vllm", base_url="http://127.0.0.1:8000/v1")
+    sent = body(OpenAI(), vllm, asked(*talk))
+    assert (sent["continue_final_message"], sent["add_generation_prompt"]) == (True, False)
+    assert body(LlamaCpp(), LAB, asked(*talk))["chat_template_kwargs"] == {"enable_thinking": False}
+    for whole in (body(LlamaCpp(), LAB, asked()), body(OpenAI(), vllm, asked())):
+        assert not {"chat_template_kwargs", "continue_final_message"} & set(whole)
+    sent = body(Anthropic(), ANTHROPIC, asked(*talk, model="claude-opus-4-1", reasoning="high"))
+    assert "thinking" not in sent  # it would have to come before what is there already
+    assert sent["messages"][-1]["content"][0]["text"] == "The begin"
+
+
+def test_words_of_schemas_that_strict_mode_does_not_know():
+    closed = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+    assert is_strict({**closed, "properties": {}})
+    for word in ("allOf", "oneOf", "patternProperties"):
+        assert not is_strict({**closed, word: [closed]})
+    named = {"not": {"type": "string"}}  # a property may be called so
+    assert is_strict({**closed, "properties": named, "required": ["not"]})
 
 
 def test_extra_is_merged_last():

@@ -5,6 +5,7 @@ import socket
 import ssl
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -240,6 +241,23 @@ def test_the_key_is_never_repeated():
     error = judged(401, body, {"x-request-id": "r-sk-secret-1234"})
     assert "sk-secret-1234" not in f"{error.message} {error.hint} {error.request_id} {error!r}"
     assert "sk-secret-1234" not in repr(WHERE)
+
+
+@pytest.mark.parametrize(
+    ("secret", "text", "told"),
+    [
+        ("ollama", "ollama has no model named x", "ollama has no model named x"),
+        ("none", "none of these", "none of these"),
+        ("x", "an extra x", "an extra x"),
+        ("hunter2", "the key hunter2 is wrong, not hunter21", "the key … is wrong, not hunter21"),
+        ("sk-1234", "got sk-1234.", "got …."),
+        ("abcdefghijkl", "got xabcdefghijklx", "got x…x"),
+        ("sk-proj-0123456789", "the key is sk-proj-012", "the key is …"),
+    ],
+)
+def test_a_word_put_in_the_place_of_a_key_stays_readable(secret, text, told):
+    where = msgspec.structs.replace(WHERE, secret=secret)
+    assert judged(400, {"error": {"message": text}}, where=where).message.endswith(told)
 
 
 def test_a_redirect_is_said_in_words_without_its_query():

@@ -161,6 +161,9 @@ def test_an_answer_given_up_is_not_complete(reason):
     draft, reading = said(Gemini(), chunk({"text": "Hel"}, reason=reason))
     assert draft.text == "Hel"
     assert isinstance(reading.failure, StreamBroken)
+    draft, reading = said(Gemini(), chunk({"text": "Hel"}, reason=reason), chunk({"text": "lo"}))
+    assert draft.text == "Hel"
+    assert reason in reading.failure.message
 
 
 def test_a_reason_with_every_chunk_is_no_end_by_itself():

@@ -74,3 +74,25 @@ def test_every_row_has_its_terms():
     assert known.terms("ollama").files == ()
     assert "num_ctx" in known.terms("ollama").widen
     assert "--ctx-size" in known.terms("llamacpp").widen
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "may"),
+    [
+        ("anthropic", "claude-3-5-haiku-latest", True),
+        ("anthropic", "claude-sonnet-4-5-20250929", True),
+        ("anthropic", "claude-opus-4-20250514", True),
+        ("anthropic", "claude-opus-4-1", True),
+        ("anthropic", "claude-opus-4-6", False),
+        ("anthropic", "claude-sonnet-5", False),
+        ("anthropic", "claude-opus-4-15", False),
+        ("llamacpp", "anything", True),
+        ("vllm", "anything", True),
+        ("mistral", "mistral-small-latest", True),
+        ("openai", "gpt-5", False),
+        ("gemini", "gemini-3-pro", False),
+        ("ollama", "qwen3", False),
+    ],
+)
+def test_who_goes_on_with_an_answer_that_was_begun(provider, model, may):
+    assert knowing().terms(provider).goes_on(model) is may

@@ -115,3 +115,15 @@ async def test_leaving_frees_its_slot(server):
     deltas = [d async for d in there.stream(asked(Message.user("hi")))]
     assert isinstance(deltas[-1], Ended)
     await there.aclose()
+
+
+async def test_it_goes_on_with_an_answer_that_was_begun(server):
+    there = catalog(server).provider("llamacpp")
+    whole, rest = Draft(), Draft()
+    async for delta in there.stream(asked(Message.user("hi"))):
+        whole = whole.add(delta)
+    begun = " ".join(whole.text.split(" ")[:4])
+    async for delta in there.stream(asked(Message.user("hi"), Message.assistant(begun))):
+        rest = rest.add(delta)
+    assert begun + rest.text == whole.text
+    await there.aclose()

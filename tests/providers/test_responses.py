@@ -317,9 +317,9 @@ def test_a_request():
 
 def test_options():
     shape = {"type": "object", "properties": {"a": {}}, "required": ["a"]}
-    request = asked(temperature=0.5, top_p=0.9, max_tokens=7, schema=shape, extra={"user": "u"})
+    request = asked(temperature=0.5, top_p=0.9, max_tokens=70, schema=shape, extra={"user": "u"})
     sent = body(request)
-    assert (sent["temperature"], sent["top_p"], sent["max_output_tokens"]) == (0.5, 0.9, 7)
+    assert (sent["temperature"], sent["top_p"], sent["max_output_tokens"]) == (0.5, 0.9, 70)
     form = {"type": "json_schema", "name": "answer", "schema": shape, "strict": False}
     assert sent["text"] == {"format": form}
     assert sent["user"] == "u"
@@ -327,6 +327,11 @@ def test_options():
     assert body(asked(schema=closed))["text"]["format"]["strict"] is True
     nested = {**closed, "properties": {"a": {"anyOf": [{"type": "object"}]}}}
     assert body(asked(schema=nested))["text"]["format"]["strict"] is False
+
+
+@pytest.mark.parametrize(("asked_for", "sent"), [(None, None), (1, 16), (16, 16), (17, 17)])
+def test_a_bound_too_small_for_this_api(asked_for, sent):
+    assert body(asked(max_tokens=asked_for)).get("max_output_tokens") == sent
 
 
 def test_options_of_others_are_not_sent():
@@ -353,6 +358,7 @@ def test_reasoning(model, effort, reasoning):
 
 @pytest.mark.parametrize("model", ["gpt-4o", "gpt-4.1", "gpt-5-chat-latest", "grok-4"])
 def test_nothing_sealed_is_asked_of_models_that_do_not_reason(model):
+    assert "reasoning" not in body(asked(model=model, reasoning="off"))
     assert "include" not in body(asked(model=model))
 
 

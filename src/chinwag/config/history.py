@@ -2,8 +2,8 @@
 
 Invariants: one line of the file is one typed line as JSON, so newlines survive; the file is 0600
 from its first instant and only ever appended to, except that it is cut to its newer half when it
-has grown too long; a line that holds a known key is not written; no failure here ever disturbs a
-talk, for nobody loses words by it.
+has grown too long, and that what is to be forgotten is taken out; a line that holds a known key is
+not written; no failure here ever disturbs a talk, for nobody loses words by it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,20 @@ _FLAGS: Final = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC | os.O_NOF
 class History:
     """Reads once, when first asked; `add` blocks on the disk and may be called from any thread."""
 
-    def __init__(self, path: Path, secrets: Callable[[], Iterable[str]] = tuple) -> None:
+    def __init__(
+        self, path: Path, secrets: Callable[[], Iterable[str]] = tuple, *, private: bool = False
+    ) -> None:
         self._path = path
         self._secrets = secrets
+        self._private = private
+        self._added: set[str] = set()
         self._lines: list[str] | None = None
         self._writing = threading.Lock()
 
     def lines(self) -> list[str]:
         """Oldest first, at most ``MOST``, nothing twice in a row."""
         if self._lines is None:
-            self._lines = _read(self._path)
+            self._lines = _read(self._path, shorten=not self._private)[-MOST:]
         return list(self._lines)
 
     def add(self, line: str) -> None:
@@ -43,10 +47,22 @@ class History:
             return
         lines.append(line)
         with self._writing:
+            self._added.add(line)
             _append(self._path, line)
 
+    def forget(self, lines: Iterable[str]) -> None:
+        """Remove these, and all that were added by this program, from the file and from memory."""
+        with self._writing:
+            gone = {*lines, *self._added}
+            if self._lines is not None:
+                self._lines = [line for line in self._lines if line not in gone]
+            kept = _read(self._path, shorten=False)
+            if any(line in gone for line in kept):
+                _rewrite(self._path, [line for line in kept if line not in gone])
+            self._added.clear()
 
-def _read(path: Path) -> list[str]:
+
+def _read(path: Path, *, shorten: bool) -> list[str]:
     try:
         raw = path.read_bytes()
     except OSError:
@@ -59,9 +75,9 @@ def _read(path: Path) -> list[str]:
             continue  # torn by a crash, or written by hand: the others still serve
         if isinstance(line, str) and line.strip() and found[-1:] != [line]:
             found.append(line)
-    if len(found) > 2 * MOST:
-        _shorten(path, found[-MOST:])
-    return found[-MOST:]
+    if shorten and len(found) > 2 * MOST:
+        _rewrite(path, found[-MOST:])
+    return found
 
 
 def _encoded(lines: Iterable[str]) -> bytes:
@@ -82,7 +98,7 @@ def _append(path: Path, line: str) -> None:
         os.close(fd)
 
 
-def _shorten(path: Path, lines: list[str]) -> None:
+def _rewrite(path: Path, lines: list[str]) -> None:
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         fd = os.open(fresh, _FLAGS | os.O_EXCL, 0o600)

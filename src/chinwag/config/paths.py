@@ -53,6 +53,10 @@ class Places(msgspec.Struct, frozen=True):
         return self.state / "log"
 
     @property
+    def models(self) -> Path:
+        return self.state / "models.json"
+
+    @property
     def keys_file(self) -> Path:
         return self.config / "keys.toml"
 

@@ -61,8 +61,7 @@ def find_key(
     for name in names:
         if environ.get(name, "").strip():
             return _checked(environ[name], f"${name}")
-    stored = read_keys(keys_file).get(provider) if keys_file else None
-    return _checked(stored, str(keys_file)) if stored else None
+    return kept_key(provider, keys_file) if keys_file else None
 
 
 def _specified(provider: str, spec: str, environ: Mapping[str, str]) -> Secret | None:
@@ -161,7 +160,8 @@ def _from_keyring(provider: str, name: str) -> Secret:
         ) from None
     if not value:
         raise KeyMissing(
-            f"the keyring holds no {name} for {provider}", hint=f"keyring set {SERVICE} {name}"
+            f"the keyring holds no {name} for {provider}",
+            hint=f"`chat keys set {name} --keyring`, or keyring set {SERVICE} {name}",
         )
     return _checked(value, f"keyring:{name}")
 
@@ -187,6 +187,32 @@ def read_keys(path: Path) -> dict[str, str]:
     if not all(isinstance(value, str) for value in data.values()):
         raise _bad_list(path, "")
     return data
+
+
+def ring_file(keys_file: Path) -> Path:
+    """The list of providers whose key is in the system's keyring; it holds no key."""
+    return keys_file.with_name("keyring.toml")
+
+
+def kept(keys_file: Path) -> dict[str, str]:
+    """Provider to where the key is that `chat keys set` kept: the keyring or the file.
+
+    Nothing is asked of the keyring. Raises ConfigError as ``read_keys``.
+    """
+    ring = dict.fromkeys(read_keys(ring_file(keys_file)), "the system's keyring")
+    return {**ring, **dict.fromkeys(read_keys(keys_file), str(keys_file))}
+
+
+def kept_key(provider: str, keys_file: Path) -> Secret | None:
+    """The key that `chat keys set` kept for ``provider``. May wait for the keyring.
+
+    Raises KeyMissing where the keyring should hold it and does not.
+    """
+    if stored := read_keys(keys_file).get(provider):
+        return _checked(stored, str(keys_file))
+    if provider in read_keys(ring_file(keys_file)):
+        return _from_keyring(provider, provider)
+    return None
 
 
 def _bad_list(path: Path, place: str) -> ConfigError:

@@ -100,6 +100,7 @@ ROWS: Final = (
         "meta-llama/Llama-3.1-8B-Instruct",
         "HF_TOKEN",
     ),
+    _row("zai", "https://api.z.ai/api/paas/v4", "glm-5.3"),
     # Everybody has an address of their own there; models are deployments, named as one likes.
     Row(
         name="azure-openai",
@@ -107,6 +108,15 @@ ROWS: Final = (
         keys=("AZURE_OPENAI_API_KEY",),
         addresses=("AZURE_OPENAI_ENDPOINT",),
     ),
+    # The account's own address; which models there are depends on its region.
+    Row(
+        name="snowflake",
+        dialect="openai",
+        keys=("SNOWFLAKE_PAT", "SNOWFLAKE_JWT"),
+        addresses=("SNOWFLAKE_BASE_URL",),
+    ),
+    # A gateway, mostly on this machine. Not looked for there: what it reaches costs money.
+    _row("litellm", "http://127.0.0.1:4000/v1", ""),
     _here("ollama", 11434, "OLLAMA_HOST", dialect="ollama", path=""),
     _here("llamacpp", 8080, "LLAMACPP_BASE_URL", dialect="llamacpp"),
     _here("lmstudio", 1234, "LMSTUDIO_BASE_URL"),
@@ -119,6 +129,7 @@ _MAKERS: Final = (
     (r"claude-", "anthropic"),
     (r"gemini-", "gemini"),
     (r"grok-", "xai"),
+    (r"glm-\d", "zai"),
     (r"deepseek-(?:chat|reasoner)", "deepseek"),
     (r"(?:mistral|magistral|ministral|codestral|devstral|pixtral)-", "mistral"),
 )
@@ -396,10 +407,12 @@ def _normal(row: Row, address: str) -> str:
     if row.dialect == "ollama":
         return ollama_address(address).removesuffix("/v1")
     address = address.rstrip("/")
-    if row.local and address and not _split(address).path:
+    if (row.local or row.name == "litellm") and address and not _split(address).path:
         return address + "/v1"
     if row.name == "azure-openai" and _split(address).path in ("", "/openai"):
         return address.removesuffix("/openai") + "/openai/v1"
+    if row.name == "snowflake" and address and not _split(address).path:
+        return address + "/api/v2/cortex/v1"
     return address
 
 
@@ -466,7 +479,7 @@ def _needs_key(row: Row) -> bool:
     # At another address than the vendor's own, somebody's gateway may want none.
     built_in = _BUILT_IN.get(row.name)
     own = built_in is not None and built_in.base_url in ("", row.base_url)
-    return own and not row.local
+    return own and not row.local and "//127.0.0.1" not in row.base_url
 
 
 def _key_hint(row: Row) -> str:

@@ -100,6 +100,9 @@ _DIGITS: Final = 12
 """The most digits of a number worth believing; Python itself refuses to read very long ones."""
 _TELLING: Final = 6
 """The fewest characters of a key that tell something of it."""
+_SURE: Final = 12
+"""From so many characters on, what looks like the key can be nothing else. A shorter one may be a
+word that somebody put where a server wants none (`ollama`, `none`): see ``_clean``."""
 _AGAIN_IN: Final = r"(?i)(?:try again|retry) in (?:(?P<m>\d+)m)?(?P<n>[\d.]+) ?(?P<unit>ms|s)\b"
 # Bounded everywhere, and no two repeats side by side: a page may be written to be slow to read.
 _TITLE: Final = rb"(?is)<title[^>]{0,100}>(.{1,300}?)</title>"
@@ -162,54 +165,59 @@ def from_object(error: object, where: Where) -> ProviderError:
     return _judge(said.status, said, where)
 
 
+def _broken(where: Where, sentence: str, hint: str) -> StreamBroken:
+    """What is wrong with an answer whose status was well."""
+    return StreamBroken(sentence, hint=hint, **_common(where, 200, Said()))
+
+
 def html(body: bytes, where: Where) -> ProviderError:
     """A web page where an answer was due: a portal, a proxy, or the wrong address."""
     title = _title(body)
     about = f" titled “{title}”" if title else ""
-    return StreamBroken(
+    return _broken(
+        where,
         _clean(f"{where.endpoint} answered with a web page{about}, not with an answer", where),
-        hint="check base_url; a proxy or a network's login page may stand in between",
-        **_common(where, 200, Said()),
+        "check base_url; a proxy or a network's login page may stand in between",
     )
 
 
 def empty(where: Where) -> ProviderError:
-    return StreamBroken(
+    return _broken(
+        where,
         f"{where.endpoint} answered nothing at all",
-        hint="/retry asks again; some servers answer so when the conversation outgrew their window",
-        **_common(where, 200, Said()),
+        "/retry asks again; some servers answer so when the conversation outgrew their window",
     )
 
 
 def cut(where: Where) -> ProviderError:
-    return StreamBroken(
+    return _broken(
+        where,
         f"the answer from {where.endpoint} was cut off before its end",
-        hint="/retry asks again, /continue goes on from here",
-        **_common(where, 200, Said()),
+        "/retry asks again, /continue goes on from here",
     )
 
 
 def stalled(where: Where, seconds: float) -> ProviderError:
-    return StreamBroken(
+    return _broken(
+        where,
         f"{where.endpoint} has sent no piece of the answer for {seconds:g} s",
-        hint="/retry asks again, /continue goes on from here",
-        **_common(where, 200, Said()),
+        "/retry asks again, /continue goes on from here",
     )
 
 
 def contentless(where: Where, events: int) -> ProviderError:
-    return StreamBroken(
+    return _broken(
+        where,
         f"{where.endpoint} sent {events:,} events without a word in them",
-        hint="/retry asks again",
-        **_common(where, 200, Said()),
+        "/retry asks again",
     )
 
 
 def too_big(where: Where, what: str) -> ProviderError:
-    return StreamBroken(
+    return _broken(
+        where,
         f"{where.endpoint} sent {what}, more than is worth reading",
-        hint="check that base_url is a model server's",
-        **_common(where, 200, Said()),
+        "check that base_url is a model server's",
     )
 
 
@@ -226,28 +234,28 @@ def slow(where: Where, seconds: float) -> ProviderError:
 
 def packed(where: Where, coding: str) -> ProviderError:
     """Bytes in a form that was not asked for and is not read here."""
-    return StreamBroken(
+    return _broken(
+        where,
         f"{where.endpoint} answered in packed form ({coding[:20]}), though plain bytes were asked",
-        hint="a proxy in between may pack answers: tell it not to touch this server's",
-        **_common(where, 200, Said()),
+        "a proxy in between may pack answers: tell it not to touch this server's",
     )
 
 
 def given_up(where: Where, reason: str) -> ProviderError:
     """The server closed the answer properly, and said that it is not a whole one."""
-    return StreamBroken(
+    return _broken(
+        where,
         _clean(f"{where.endpoint} gave the answer up ({reason[:40]})", where),
-        hint="/retry asks again, /continue goes on from here",
-        **_common(where, 200, Said()),
+        "/retry asks again, /continue goes on from here",
     )
 
 
 def senseless(where: Where) -> ProviderError:
     """JSON that parses nowhere: nested or numbered beyond all reason."""
-    return StreamBroken(
+    return _broken(
+        where,
         f"{where.endpoint} sent something that cannot be read",
-        hint="check that base_url is a model server's",
-        **_common(where, 200, Said()),
+        "check that base_url is a model server's",
     )
 
 
@@ -572,15 +580,26 @@ def _says(sentence: str, said: Said, where: Where) -> str:
 
 
 def _clean(text: str, where: Where) -> str:
+    """``text`` without the key. A short one is taken out where it stands alone and holds a digit:
+    a mere word is nobody's secret, and blanking it would make the sentence unreadable.
+    """
     secret = where.secret
     if not secret:
         return text
+    if len(secret) < _SURE:
+        return _without_short(text, secret)
     text = text.replace(secret, "…")
     # A sentence may have been cut in the middle of the key.
     for size in range(min(len(secret) - 1, len(text)), _TELLING - 1, -1):
         if text.endswith(secret[:size]):
             return text[:-size] + "…"
     return text
+
+
+def _without_short(text: str, secret: str) -> str:
+    if len(secret) < 2 or not any(c.isdigit() for c in secret):
+        return text
+    return re.sub(rf"(?<![A-Za-z0-9]){re.escape(secret)}(?![A-Za-z0-9])", "…", text)
 
 
 def _common(where: Where, status: int, said: Said) -> Body:

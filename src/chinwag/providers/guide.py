@@ -13,7 +13,6 @@ words, decides whether there is an answer at all.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import math
 import re
 from collections import Counter
@@ -22,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from chinwag.providers.base import ModelInfo, Profile, Request
+from chinwag.providers.base import Leave, ModelInfo, Profile, Request, at_once
 from chinwag.talk.delta import AnyDelta, Ended, Stop, TextDelta
 from chinwag.talk.message import Role
 
@@ -221,6 +220,8 @@ class Index:
     def _nearest(self, word: str) -> str:
         if len(word) < 4:
             return "" if "".join(sorted(word)) in _JUMBLED_STOP else word
+        import difflib  # 5 ms at every start, for a word that is misspelt
+
         pool = [w for w in (*self._vocabulary, *_WIDE) if abs(len(w) - len(word)) <= 2]
         return next(iter(difflib.get_close_matches(word, pool, 1, SAME_SPELLING)), word)
 
@@ -401,7 +402,10 @@ class Guide:
         self._index: Index | None = None
         self._going_on = going_on
 
-    async def stream(self, request: Request) -> AsyncGenerator[AnyDelta, None]:
+    async def stream(
+        self, request: Request, leave: Leave = at_once
+    ) -> AsyncGenerator[AnyDelta, None]:
+        await leave()
         # In a thread: reading and indexing take some 40 ms the first time, and keys go on coming.
         answer = await asyncio.to_thread(self.answer, request)
         for piece in pieces(answer):

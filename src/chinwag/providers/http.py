@@ -24,9 +24,10 @@ import msgspec
 
 from chinwag.errors import ConfigError, KeyMissing, ProviderError
 from chinwag.providers import failures, packed
-from chinwag.providers.base import ModelInfo, Profile, Request
+from chinwag.providers.base import Leave, ModelInfo, Profile, Request, at_once
 from chinwag.providers.dialects.base import NO_PROFILE, Dialect, Endpoint, HttpCall
 from chinwag.providers.failures import Where
+from chinwag.providers.gathering import Gathering
 from chinwag.providers.reading import WHOLE_CAP, Reading, is_crowded
 from chinwag.talk.delta import AnyDelta
 
@@ -85,66 +86,39 @@ def _imported_below() -> None:
         pass  # another release keeps it elsewhere: then the first request pays for it
 
 
-class _Stalled(Exception):
-    """Nothing of content in time."""
+class _Gate:
+    """Holds a request back, otherwise ready, until it may leave.
 
-
-class _Watch:
-    """Ends a wait for bytes at a deadline that moves with each piece of content.
-
-    One timer for a whole answer: it looks at the deadline when it goes off, so moving that costs
-    nothing, where a time limit round every read would cost more than reading the answer does.
+    httpcore tells of each step of sending, and waits for the telling. That is no promise that every
+    transport keeps, so the body, which holds what was said, waits for itself besides.
     """
 
-    __slots__ = ("_cancelling", "_hurried", "_loop", "_task", "_timer", "deadline", "expired")
+    __slots__ = ("_leave", "_limit")
 
-    def __init__(self, seconds: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._task: asyncio.Task[Any] | None = None
-        self._cancelling = 0
-        self._hurried = False
-        self.expired = False
-        self.deadline = self._loop.time() + seconds
-        self._timer = self._loop.call_at(self.deadline, self._look)
+    def __init__(self, leave: Leave, limit: asyncio.Timeout) -> None:
+        self._leave = leave
+        self._limit = limit
 
-    def wait(self, seconds: float) -> None:
-        """Moves the deadline to ``seconds`` from now."""
-        self.deadline = self._loop.time() + seconds
-        if self.deadline < self._timer.when():
-            self._timer.cancel()
-            self._timer = self._loop.call_at(self.deadline, self._look)
+    async def told(self, step: str, about: Mapping[str, Any]) -> None:
+        """What httpcore calls at each step."""
+        del about
+        if step.endswith("send_request_headers.started"):
+            await self._opened()
 
-    def hurry(self, seconds: float) -> None:
-        """Moves the deadline nearer: at most ``seconds`` from the first time this is said."""
-        if not self._hurried:
-            self._hurried = True
-            self.wait(seconds)
+    async def body(self, content: bytes) -> AsyncIterator[bytes]:
+        await self._opened()
+        yield content
 
-    def begin(self) -> None:
-        """Somebody waits for bytes from now on."""
-        self._task = task = asyncio.current_task()
-        self._cancelling = task.cancelling() if task else 0
-
-    def is_ours(self) -> bool:
-        """Whether a cancellation was the deadline's; somebody else's wish goes before ours."""
-        task = self._task
-        return self.expired and task is not None and task.uncancel() <= self._cancelling
-
-    def end(self) -> None:
-        """Nobody waits for bytes any more."""
-        self._task = None
-
-    def close(self) -> None:
-        self._timer.cancel()
-
-    def _look(self) -> None:
-        now = self._loop.time()
-        if self._task is not None and now >= self.deadline:
-            self.expired = True
-            self._task.cancel()
+    async def _opened(self) -> None:
+        if self._leave is at_once:
             return
-        # Late while nobody waits for bytes: the consumer is slow, not the server.
-        self._timer = self._loop.call_at(max(self.deadline, now + 0.1), self._look)
+        # The time this takes is not the server's: its own begins anew.
+        until, began = self._limit.when(), time.monotonic()
+        self._limit.reschedule(None)
+        await self._leave()
+        self._leave = at_once
+        if until is not None:
+            self._limit.reschedule(until + time.monotonic() - began)
 
 
 class HttpProvider:
@@ -158,43 +132,54 @@ class HttpProvider:
         self._made_for: asyncio.AbstractEventLoop | None = None
         self._ahead = 0.0
         self._key = ""
+        self._keyless = False
+        self._urls: dict[str, httpx.URL] = {}
         self._models: tuple[str, ...] = ()
         self._profiles: dict[str, Profile] = {}
 
     def __repr__(self) -> str:
         return f"HttpProvider({self.name!r}, {self.endpoint.host!r}, {self.dialect.name!r})"
 
-    async def stream(self, request: Request) -> AsyncGenerator[AnyDelta, None]:
+    async def stream(
+        self, request: Request, leave: Leave = at_once
+    ) -> AsyncGenerator[AnyDelta, None]:
         """The answer, piece by piece, ending with ``Ended``; see base.Provider."""
         endpoint = self.endpoint
         headers = await self._headers()
         where = self._where(request.model)
         profile = self._profiles.get(request.model, NO_PROFILE)
         response = await self._open(
-            self.dialect.encode(request, endpoint, profile), headers, where, endpoint.patience
+            self.dialect.encode(request, endpoint, profile),
+            headers,
+            where,
+            endpoint.patience,
+            leave,
         )
-        chunks = _chunks(response)
         reading = Reading(self.dialect, where)
         # The first content may take as long as the first byte: some send their headers at once.
         patience = max(endpoint.stall, endpoint.patience)
-        watch = _Watch(patience)
+        chunks = _chunks(response)
+        gathering = Gathering(chunks, (_httpx().HTTPError, packed.Garbled), patience)
         try:
             while not reading.over:
-                said = await _next(chunks, watch, reading)
+                if data := await gathering.take():
+                    said = reading.feed(data)
+                elif gathering.expired and not reading.finished:
+                    raise failures.stalled(where, patience)
+                else:
+                    said = reading.end(broken=gathering.broken)
                 for delta in said:
                     yield delta
                 if reading.spoke:
                     patience = endpoint.stall
-                    watch.wait(patience)
+                    gathering.wait(patience)
                 if reading.finished:
-                    watch.hurry(_LINGER)
+                    gathering.hurry(_LINGER)
             if reading.failure is not None:
                 raise reading.failure
-            await _drained(chunks)
-        except _Stalled as error:
-            raise failures.stalled(where, patience) from error
+            await _drained(gathering)
         finally:
-            watch.close()
+            await gathering.close()
             await _closed(response, chunks)
 
     async def models(self) -> list[ModelInfo]:
@@ -263,20 +248,20 @@ class HttpProvider:
         return bytes(body)
 
     async def _open(
-        self, call: HttpCall, headers: Mapping[str, str], where: Where, patience: float
+        self,
+        call: HttpCall,
+        headers: Mapping[str, str],
+        where: Where,
+        patience: float,
+        leave: Leave = at_once,
     ) -> httpx.Response:
         """The response to ``call``, its body still unread. Anything but 200 is raised."""
         client = await self._ready()
         module = _httpx()
-        sent = {"content-type": "application/json"} if call.body else {}
         try:
-            request = client.build_request(
-                call.method,
-                _url(self.endpoint, call.path),
-                content=call.body or None,
-                headers={**sent, **call.headers, **headers},
-            )
-            async with asyncio.timeout(self.endpoint.connect + patience):
+            async with asyncio.timeout(self.endpoint.connect + patience) as limit:
+                gate = _Gate(leave, limit)
+                request = self._built(client, call, headers, gate)
                 response = await client.send(request, stream=True)
         except TimeoutError as error:
             raise failures.slow(where, patience) from error
@@ -289,6 +274,23 @@ class HttpProvider:
         await response.aclose()
         raise failures.packed(where, coding)
 
+    def _built(
+        self, client: httpx.AsyncClient, call: HttpCall, headers: Mapping[str, str], gate: _Gate
+    ) -> httpx.Request:
+        url = self._urls.get(call.path)
+        if url is None:
+            url = self._urls[call.path] = _httpx().URL(_url(self.endpoint, call.path))
+        sent = {}
+        if call.body:  # its size is said, or it would travel in pieces
+            sent = {"content-type": "application/json", "content-length": str(len(call.body))}
+        return client.build_request(
+            call.method,
+            url,
+            content=gate.body(call.body) if call.body else None,
+            headers={**sent, **call.headers, **headers},
+            extensions={"trace": gate.told},
+        )
+
     async def _failure(self, response: httpx.Response, where: Where) -> ProviderError:
         chunks = _chunks(response)
         try:
@@ -298,7 +300,7 @@ class HttpProvider:
         finally:
             await _closed(response, chunks)
         if response.status_code == 401:
-            self._key = ""  # it may be changed meanwhile: look again next time
+            self._key, self._keyless = "", False  # it may be changed meanwhile: look again
         return failures.from_status(response.status_code, response.headers, body, where)
 
     async def _ready(self) -> httpx.AsyncClient:
@@ -335,7 +337,7 @@ class HttpProvider:
 
     async def _headers(self) -> dict[str, str]:
         endpoint = self.endpoint
-        if not self._key:
+        if not (self._key or self._keyless):
             found: str | None = await asyncio.to_thread(endpoint.key)
             self._key = _fit(found or "", endpoint)
         if not self._key:
@@ -345,6 +347,7 @@ class HttpProvider:
                     hint=endpoint.key_hint,
                     endpoint=endpoint.host,
                 )
+            self._keyless = True
             return dict(endpoint.headers)
         if not (endpoint.is_local or endpoint.base_url.startswith("https:")):
             raise ConfigError(
@@ -358,26 +361,6 @@ class HttpProvider:
         return Where(
             self.name, self.endpoint.host, model, self._models, self._key, self.endpoint.key_hint
         )
-
-
-async def _next(chunks: AsyncIterator[bytes], watch: _Watch, reading: Reading) -> list[AnyDelta]:
-    """What the next bytes say, or their end, or their breaking off."""
-    watch.begin()
-    try:
-        chunk = await anext(chunks)
-    except StopAsyncIteration:
-        return reading.end()
-    except asyncio.CancelledError:
-        if not watch.is_ours():
-            raise
-        if reading.finished:
-            return reading.end()
-        raise _Stalled from None
-    except (_httpx().HTTPError, packed.Garbled):
-        return reading.end(broken=True)
-    finally:
-        watch.end()
-    return reading.feed(chunk)
 
 
 def _fit(key: str, endpoint: Endpoint) -> str:
@@ -452,17 +435,12 @@ async def _capped(chunks: AsyncIterator[bytes]) -> bytes:
     return bytes(body[:_ERROR_CAP])
 
 
-async def _drained(chunks: AsyncIterator[bytes]) -> None:
+async def _drained(gathering: Gathering) -> None:
     """Reads the few bytes after the terminal sign: a response read to its end keeps its line."""
+    gathering.wait(_DRAIN)
     left = 65536
-    try:
-        async with asyncio.timeout(_DRAIN):
-            async for chunk in chunks:
-                left -= len(chunk)
-                if left < 0:
-                    return
-    except (TimeoutError, _httpx().HTTPError, packed.Garbled):
-        pass  # the answer is complete: only the connection is lost
+    while left >= 0 and (data := await gathering.take()):
+        left -= len(data)
 
 
 async def _closed(response: httpx.Response, chunks: AsyncIterator[bytes]) -> None:

@@ -14,8 +14,11 @@ from chinwag.providers.base import Profile, Terms
 from chinwag.providers.catalog import ROWS, Catalog, Row
 
 _OWN_ADDRESS: Final = {row.name: row.base_url for row in ROWS}
-_ANY_ADDRESS: Final = frozenset({"azure-openai"})
+_ANY_ADDRESS: Final = frozenset({"azure-openai", "snowflake"})
 """Providers that are the vendor's own at whatever address."""
+
+_GATEWAYS: Final = frozenset({"litellm"})
+"""Providers that stand for others, who are far away though they themselves may be near."""
 
 _FREE: Final = Terms(local=True)
 _FILES: Final = {
@@ -31,6 +34,11 @@ _IDS: Final = {
     "openai": r"[\x21-\x7e]{1,40}",
     "responses": r"[\x21-\x7e]{1,64}",
     "llamacpp": r"[\x21-\x7e]{1,40}",
+}
+_PREFILL: Final = {
+    # Those before 4.6; their successors refuse a talk that does not end with the user.
+    "anthropic": r"(?:.*/)?claude-(?:[123][-.].*|[a-z]+-4(?:-[0-5](?!\d).*|[-@]20\d{6}.*)?)",
+    "llamacpp": r".*",
 }
 _MISTRAL_IDS: Final = r"[A-Za-z0-9]{9}"
 
@@ -62,6 +70,7 @@ class Knowing:
             files=_FILES.get(row.dialect, ("",)),
             ids=_MISTRAL_IDS if mistral else _IDS.get(row.dialect, ""),
             widen=_widen(row),
+            prefill=r".*" if mistral or row.name == "vllm" else _PREFILL.get(row.dialect, ""),
         )
 
     def _row(self, provider: str) -> Row | None:
@@ -76,6 +85,8 @@ def _is_here(row: Row) -> bool:
 
     from chinwag.providers.dialects.base import is_loopback
 
+    if row.name in _GATEWAYS:
+        return False
     return row.local or is_loopback(urlsplit(row.base_url).hostname or "")
 
 

@@ -107,7 +107,10 @@ class Lines:
 
 
 class SseEvents:
-    """Reads server-sent events. ``comments`` counts the comment lines, which are no progress."""
+    """Reads server-sent events.
+
+    ``comments`` counts the comment lines since the last event, which are no progress.
+    """
 
     __slots__ = ("_cap", "_data", "_event", "_lines", "_size", "comments")
 
@@ -122,17 +125,20 @@ class SseEvents:
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """The events that ``chunk`` completes. Raises ``LineTooLong``; feed no more after it."""
         data = self._data
-        # One whole event, as most servers send them: nothing to cut, nothing to keep.
+        # Whole events of one data line each, as most servers send them: nothing to keep, and
+        # nothing to cut but these.
         if (
             chunk[-2:] == b"\n\n"
             and chunk[:6] == b"data: "
-            and chunk.find(b"\n") == len(chunk) - 2
             and not (data or self._event)
             and self._lines.is_between
             and b"\r" not in chunk
             and len(chunk) <= self._cap
         ):
-            return [SseEvent("", chunk[6:-2])]
+            pieces = chunk[6:-2].split(b"\n\ndata: ")
+            if chunk.count(b"\n") == 2 * len(pieces):
+                self.comments = 0
+                return [SseEvent("", piece) for piece in pieces]
         events: list[SseEvent] = []
         for line in self._lines.feed(chunk):
             # The commonest lines come first and without a call: this loop is the hot one.
@@ -140,6 +146,7 @@ class SseEvents:
                 if data:
                     events.append(SseEvent(self._event, b"\n".join(data)))
                     data.clear()
+                    self.comments = 0
                 self._event = ""
             elif line.startswith(b"data: "):
                 data.append(line[6:])

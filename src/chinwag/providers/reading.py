@@ -174,7 +174,8 @@ class Reading:
             self.failure = senseless(self._where)
         elif events:
             said = self._decoded(events)
-        else:
+            self._comments = 0
+        if not self.over:
             self._quiet()
         if self.spoke:
             self._mute = 0
@@ -192,6 +193,7 @@ class Reading:
     def _decoded(self, events: list[SseEvent]) -> list[AnyDelta]:
         said: list[AnyDelta] = []
         feed = self._decoder.feed
+        weight, silent = 0, self._silent
         try:
             for event in events:
                 if heard := feed(event):
@@ -199,13 +201,21 @@ class Reading:
                     last = heard[-1]
                     if type(last) is Ended:
                         return self._ending(said, last)
+                    if content := _weight(heard):
+                        weight += content
+                        silent = 0
+                        continue
+                silent += 1
+                if silent > SILENT_CAP:
+                    break
         except ProviderError as error:
             self.failure = error
             return said
         except _SENSELESS:
             self.failure = senseless(self._where)
             return said
-        self._count(said, len(events))
+        self._silent = silent
+        self._weigh(weight)
         return said
 
     def _ending(self, said: list[AnyDelta], sign: Ended) -> list[AnyDelta]:
@@ -219,23 +229,22 @@ class Reading:
             return said
         return said[:-1]
 
-    def _count(self, said: list[AnyDelta], events: int) -> None:
-        if weight := _weight(said):
-            self._silent = 0
-            self.spoke = True
-            self._weight += weight
-            if self._weight > ANSWER_CAP:
-                self.failure = too_big(self._where, "an answer without end")
-            return
-        self._silent += events
-        if self._silent > SILENT_CAP:
+    def _weigh(self, weight: int) -> None:
+        """Holds what the last bytes said, or did not say, to the caps."""
+        self.spoke = weight > 0
+        self._weight += weight
+        if self._weight > ANSWER_CAP:
+            self.failure = too_big(self._where, "an answer without end")
+        elif self._silent > SILENT_CAP:
             self.failure = contentless(self._where, SILENT_CAP)
 
     def _quiet(self) -> None:
-        """A chunk without an event: heartbeats count as events that say nothing."""
-        if self._events is not None:
-            comments, self._comments = self._comments, self._events.comments
-            self._count([], self._comments - comments)
+        """What came after the last event: heartbeats count as events that say nothing."""
+        if self._events is not None and self._events.comments != self._comments:
+            before, self._comments = self._comments, self._events.comments
+            self._silent += self._comments - before
+            if self._silent > SILENT_CAP:
+                self.failure = contentless(self._where, SILENT_CAP)
 
     def _rest(self, *, broken: bool) -> list[AnyDelta]:
         try:

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from chinwag.errors import StreamBroken
-from chinwag.providers.base import ModelInfo, Profile, Request
+from chinwag.providers.base import Leave, ModelInfo, Profile, Request, at_once
 from chinwag.talk.delta import AnyDelta, CallDelta, Delta, Ended, Stop, TextDelta, UsageDelta
 from chinwag.talk.message import Call
 from chinwag.talk.usage import Usage
@@ -63,7 +63,10 @@ class Scripted:
         self._models = tuple(models)
         self._profile = profile
 
-    async def stream(self, request: Request) -> AsyncGenerator[AnyDelta, None]:
+    async def stream(
+        self, request: Request, leave: Leave = at_once
+    ) -> AsyncGenerator[AnyDelta, None]:
+        await leave()
         answer = self._next(request)
         self.requests.append(request)
         try:

@@ -17,6 +17,7 @@ from chinwag.errors import StreamBroken
 from chinwag.providers.base import ModelInfo, Options, Profile, Request
 from chinwag.providers.dialects.base import (
     NO_PROFILE,
+    PICTURES,
     Body,
     Decoder,
     Endpoint,
@@ -33,6 +34,7 @@ from chinwag.providers.dialects.base import (
     read,
     sorted_json,
     with_extra,
+    with_schema_in_words,
 )
 from chinwag.providers.failures import Where, from_object
 from chinwag.providers.lines import SseEvent
@@ -67,7 +69,6 @@ _BUDGETS: Final = {"low": 2048, "medium": 8192, "high": 24576}
 _LEAST: Final = 1024
 """The fewest tokens that can be given to thinking."""
 _THOUGHTS: Final = ("thinking", "redacted_thinking")
-_PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _MODEL: Final = re.compile(r"claude-[a-z]+-(\d+)(?:-(\d)(?!\d))?")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _EPHEMERAL: Final = {"type": "ephemeral"}
@@ -193,6 +194,8 @@ class Anthropic:
     def encode(
         self, request: Request, endpoint: Endpoint, profile: Profile = NO_PROFILE
     ) -> HttpCall:
+        if request.options.schema is not None and not _takes_schema(request.model):
+            request = without_schema(with_schema_in_words(request))
         options = request.options
         messages = _messages(request, endpoint)
         bound = options.max_tokens or profile.max_output or endpoint.max_output
@@ -350,10 +353,54 @@ def _is_adaptive(model: str) -> bool:
     return found is not None and (int(found[1]), int(found[2] or 0)) >= (4, 6)
 
 
+def _takes_schema(model: str) -> bool:
+    """From 4.5 on; what is not named like one of theirs is believed to be as able."""
+    if re.search(r"claude-[123][-.]", model):
+        return False
+    found = _MODEL.search(model)
+    return found is None or (int(found[1]), int(found[2] or 0)) >= (4, 5)
+
+
+def without_schema(request: Request) -> Request:
+    return msgspec.structs.replace(
+        request, options=msgspec.structs.replace(request.options, schema=None)
+    )
+
+
+_REFUSED: Final = frozenset(
+    "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength maxItems"
+    " uniqueItems minProperties maxProperties patternProperties".split()
+)
+_BY_NAME: Final = ("properties", "$defs", "definitions")
+
+
+def fitted(schema: Any) -> Any:
+    """``schema`` as it is taken: every object closed, and without bounds, which are refused.
+
+    What is left out loosens a rule; the answer is still held to the schema itself by who asked.
+    """
+    if isinstance(schema, list):
+        return [fitted(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {name: _inside(name, value) for name, value in schema.items() if name not in _REFUSED}
+    if isinstance(least := kept.get("minItems"), int) and least > 1:
+        kept["minItems"] = 1
+    if kept.get("type") == "object" or "properties" in kept:
+        kept["additionalProperties"] = False
+    return kept
+
+
+def _inside(name: str, value: Any) -> Any:
+    if name in _BY_NAME and isinstance(value, dict):
+        return {key: fitted(inner) for key, inner in value.items()}
+    return value if name in ("enum", "const", "default", "examples") else fitted(value)
+
+
 def _with_schema(thinking: Body, options: Options) -> Body:
     if options.schema is None:
         return thinking
-    form = {"type": "json_schema", "schema": sorted_json(options.schema)}
+    form = {"type": "json_schema", "schema": sorted_json(fitted(options.schema))}
     return {**thinking, "output_config": {**thinking.get("output_config", {}), "format": form}}
 
 
@@ -422,7 +469,7 @@ def _result(result: Result) -> Body:
 
 def _attached(part: Image | File) -> Body:
     pdf = isinstance(part, File) and part.mime == "application/pdf"
-    seen = isinstance(part, Image) and (not part.data or part.mime in _PICTURES)
+    seen = isinstance(part, Image) and (not part.data or part.mime in PICTURES)
     if not (seen or pdf) or not (part.data or part.url):
         return {"type": "text", "text": in_words(part)}
     if part.data:

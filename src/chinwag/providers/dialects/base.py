@@ -23,12 +23,15 @@ from chinwag.providers.failures import Where
 from chinwag.providers.lines import SseEvent
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.message import AnyPart, Call, File, Image, Message, Result, Role, Text, Thinking
+from chinwag.talk.tool import ToolSpec
 from chinwag.text.safe import repair
 
 T = TypeVar("T")
 Body = dict[str, Any]
 Framing = Literal["sse", "json-lines"]
 NO_PROFILE: Final = Profile()
+PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
+"""The kinds of pictures that everybody who sees can read."""
 
 
 def no_key() -> str | None:
@@ -87,7 +90,11 @@ class HttpCall(msgspec.Struct, frozen=True):
 
 
 class Decoder(Protocol):
-    """Reads one answer. ``finished`` is true once only usage and the terminal sign may follow."""
+    """Reads one answer. ``finished`` is true once only usage and the terminal sign may follow.
+
+    An error that comes in one event with words is raised by the next ``feed``, so that the words
+    are heard; it stands in ``failure`` meanwhile, where a decoder knows such errors.
+    """
 
     finished: bool
 
@@ -195,6 +202,47 @@ def with_extra(head: Body, extra: Mapping[str, Any], tail: Body) -> Body:
     return {**body, **{k: v for k, v in tail.items() if k not in extra}}
 
 
+def is_strict(schema: Any) -> bool:
+    """Whether OpenAI's strict mode takes ``schema``: closed objects, every property required, and
+    none of the keywords which it does not know.
+    """
+    match schema:
+        case list():
+            return all(map(is_strict, schema))
+        case {"type": "object"} | {"properties": dict()}:
+            names = set(schema.get("properties") or ())
+            closed = schema.get("additionalProperties") is False
+            whole = closed and set(schema.get("required") or ()) == names
+            return whole and _inside_is_strict(schema)
+        case dict():
+            return _inside_is_strict(schema)
+        case _:
+            return True
+
+
+_LAX: Final = frozenset(
+    "allOf oneOf not if then else dependentRequired dependentSchemas patternProperties".split()
+)
+
+
+def _inside_is_strict(schema: Mapping[str, Any]) -> bool:
+    named = ("properties", "$defs", "definitions")
+    inner = [s for n in named if isinstance(schema.get(n), dict) for s in schema[n].values()]
+    rest = [s for n, s in schema.items() if n not in named]
+    return not _LAX & schema.keys() and all(map(is_strict, [*inner, *rest]))
+
+
+def with_schema_in_words(request: Request) -> Request:
+    """The request with its schema at the end of the system prompt, for who takes it nowhere else.
+
+    The word JSON must be there: some refuse to answer in it where nobody says it.
+    """
+    schema = msgspec.json.encode(request.options.schema, order="sorted").decode()
+    told = f"Answer with JSON alone, without a fence, that fits this JSON schema:\n{schema}"
+    system = f"{request.system}\n\n{told}" if request.system else told
+    return msgspec.structs.replace(request, system=system)
+
+
 def only_set(**values: Any) -> Body:
     """The values somebody set: None and empty tuples are never sent."""
     return {k: v for k, v in values.items() if v is not None and v != ()}
@@ -225,6 +273,38 @@ def call_id(name: str, allowed: re.Pattern[str], size: int) -> str:
 
     digest = hashlib.sha256(name.encode("utf-8", "replace")).digest()
     return base64.b32encode(digest).decode()[:size].lower()
+
+
+def arguments_text(text: str) -> str:
+    """As the model wrote them, unless they are no object: some servers parse them to fill in."""
+    value = arguments_of(text)
+    if value in ({}, {"unparsed": text}):
+        return msgspec.json.encode(value).decode()
+    return text
+
+
+def function_tool(tool: ToolSpec) -> Body:
+    """A tool in the form that OpenAI's chat completions made common."""
+    function = {"name": tool.name, "description": tool.description}
+    parameters = sorted_json(tool.schema or {"type": "object"})
+    return {"type": "function", "function": {**function, "parameters": parameters}}
+
+
+def spoken(request: Request, made: Callable[[Message], list[Body]]) -> list[Body]:
+    """The talk as a list that the system prompt opens, each message as ``made`` makes it."""
+    first = [{"role": "system", "content": request.system}] if request.system else []
+    return [*first, *(body for message in request.messages for body in made(message))]
+
+
+def content_of(
+    parts: tuple[AnyPart, ...],
+    travels: Callable[[Image | File], bool],
+    made: Callable[[AnyPart], Body | None],
+) -> str | list[Body]:
+    """What a person said: one text, or parts where something ``travels`` as what it is."""
+    if not any(isinstance(p, Image | File) and travels(p) for p in parts):
+        return words(parts)
+    return [body for body in map(made, parts) if body]
 
 
 def answer_of(result: Result) -> str:

@@ -119,14 +119,15 @@ class GeminiDecoder:
     """Reads one answer, chunk by chunk. Parts of tools that run on the server are passed over."""
 
     __slots__ = (
-        "_block", "_calls", "_done", "_greeted", "_id", "_kind", "_stop", "_where", "finished",
-        "reason",
+        "_block", "_calls", "_done", "_greeted", "_id", "_kind", "_stop", "_where", "failure",
+        "finished", "reason",
     )  # fmt: skip
 
     def __init__(self, where: Where) -> None:
         self._where = where
         self.finished = False
         self.reason = ""
+        self.failure: StreamBroken | None = None
         self._stop = Stop.END
         self._done = False
         self._greeted = False
@@ -136,6 +137,8 @@ class GeminiDecoder:
         self._kind = ""
 
     def feed(self, event: SseEvent) -> list[AnyDelta]:
+        if self.failure is not None:
+            raise self.failure
         if self._done:
             return []
         try:
@@ -220,8 +223,9 @@ class GeminiDecoder:
             self.finished = True
         elif reason != "FINISH_REASON_UNSPECIFIED":
             self.finished = False
-            if not spoke:  # else the words go first, and the missing end tells that this was cut
-                raise self._broken(reason, message)
+            self.failure = self._broken(reason, message)
+            if not spoke:  # else the words go first
+                raise self.failure
 
     def _broken(self, reason: str, message: str) -> StreamBroken:
         why = f"{reason}: {message}" if message else reason

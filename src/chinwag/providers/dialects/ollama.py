@@ -21,12 +21,14 @@ from chinwag.providers.dialects.base import (
     answer_of,
     arguments_of,
     encoded,
+    function_tool,
     in_words,
     is_own,
     number,
     only_set,
     read,
     sorted_json,
+    spoken,
     with_extra,
 )
 from chinwag.providers.failures import Where, from_object
@@ -42,7 +44,6 @@ from chinwag.talk.delta import (
     UsageDelta,
 )
 from chinwag.talk.message import Call, File, Image, Message, Result, Role, Text, Thinking
-from chinwag.talk.tool import ToolSpec
 from chinwag.talk.usage import Usage
 
 WINDOW_CAP: Final = 32768
@@ -156,8 +157,9 @@ class Ollama:
         if tuning:
             head["options"] = tuning
         if request.tools:
-            head["tools"] = [_tool(tool) for tool in request.tools]
-        body = with_extra(head, extra, {"messages": _messages(request, endpoint)})
+            head["tools"] = [function_tool(tool) for tool in request.tools]
+        messages = spoken(request, lambda message: _message(message, endpoint))
+        body = with_extra(head, extra, {"messages": messages})
         return HttpCall("POST", "/api/chat", {}, encoded(body))
 
     def decoder(self, where: Where) -> Decoder:
@@ -213,23 +215,6 @@ def _thinking(effort: str | None) -> Body:
     if effort is None:
         return {}
     return {"think": False if effort == "off" else effort}
-
-
-def _tool(tool: ToolSpec) -> Body:
-    function = {"name": tool.name, "description": tool.description}
-    return {
-        "type": "function",
-        "function": {**function, "parameters": sorted_json(tool.schema or {"type": "object"})},
-    }
-
-
-def _messages(request: Request, endpoint: Endpoint) -> list[Body]:
-    out: list[Body] = []
-    if request.system:
-        out.append({"role": "system", "content": request.system})
-    for message in request.messages:
-        out += _message(message, endpoint)
-    return out
 
 
 def _message(message: Message, endpoint: Endpoint) -> list[Body]:

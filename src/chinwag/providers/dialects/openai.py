@@ -9,32 +9,42 @@ by the address and the model's name, here and nowhere else.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
 
+from chinwag.errors import ProviderError
 from chinwag.providers.base import ModelInfo, Options, Profile, Request
 from chinwag.providers.dialects.base import (
     NO_PROFILE,
+    PICTURES,
     Body,
     Decoder,
     Endpoint,
     Framing,
     HttpCall,
     answer_of,
-    arguments_of,
+    arguments_text,
     call_id,
+    content_of,
     data_url,
     encoded,
+    function_tool,
     in_words,
     is_own,
+    is_strict,
     number,
     only_set,
     read,
     sorted_json,
+    spoken,
     with_extra,
-    words,
+    with_schema_in_words,
 )
+from chinwag.providers.dialects.details import Details
+from chinwag.providers.dialects.details import sent as sent_details
+from chinwag.providers.dialects.listed import LISTS, List, info
 from chinwag.providers.failures import Where, from_object
 from chinwag.providers.lines import SseEvent
 from chinwag.talk.delta import (
@@ -48,7 +58,6 @@ from chinwag.talk.delta import (
     UsageDelta,
 )
 from chinwag.talk.message import AnyPart, Call, File, Image, Message, Result, Role, Text, Thinking
-from chinwag.talk.tool import ToolSpec
 from chinwag.talk.usage import Usage
 
 _STOPS: Final = {
@@ -65,13 +74,30 @@ _STOPS: Final = {
     "content_filter": Stop.FILTER,
     "refusal": Stop.REFUSAL,
 }
-# These name the limit max_completion_tokens and refuse max_tokens.
-_OWN_REASONING: Final = re.compile(r"(?:o\d|gpt-[5-9])")
+# These name the limit max_completion_tokens and refuse max_tokens. With a vendor in front of it the
+# name is a gateway's, and gateways take max_tokens for all models; who does not is learnt.
+_OWN_REASONING: Final = re.compile(r"(?:o\d(?![a-z\d])|gpt-(?:[5-9]|\d\d)(?!\d))")
 _ANY_ID: Final = re.compile(r"[\x21-\x7e]{1,40}")  # OpenAI's bound; vLLM's own ids are longer
 _HOMES: Final = ("api.openai.com", ".openai.azure.com")
 """Where unknown fields are refused, top_k among them."""
-PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_SCHEMALESS: Final = ("api.deepseek.com", "api.z.ai", "open.bigmodel.cn")
+"""Where JSON can be asked for, but no form of it: that is said in words."""
 _MISTRAL_ID: Final = re.compile(r"[A-Za-z0-9]{9}")
+# Wherever they are served: their own templates refuse a question right behind a tool's result.
+_MISTRALS: Final = re.compile(
+    r"(?i)(?:.*/)?(?:open-)?(?:mi[sx]tral|magistral|ministral|codestral|devstral|pixtral)"
+)
+_UNANSWERED: Final = "[no answer was given to this]"
+
+
+REASONS: Final = re.compile(r"(?:.*/)?(?:o\d|gpt-(?:[5-9]|\d\d)(?!.*-chat)|codex)")
+"""OpenAI's models that think; the others refuse every word about it."""
+_LEAST: Final = (
+    (r"o\d|gpt-oss|codex|gpt-5-codex|grok-3-mini", "low"),
+    (r"gpt-5-pro", "high"),
+    (r"gpt-5\.\d+-pro", "medium"),
+    (r"gpt-5(?!\.\d)", "minimal"),
+)
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -120,10 +146,22 @@ _CHUNKS: Final = msgspec.json.Decoder(_Chunk)
 class OpenAIDecoder:
     """Reads one answer, chunk by chunk."""
 
-    __slots__ = ("_calls", "_done", "_greeted", "_refused", "_where", "finished", "reason")
+    __slots__ = (
+        "_calls",
+        "_details",
+        "_done",
+        "_greeted",
+        "_refused",
+        "_where",
+        "failure",
+        "finished",
+        "reason",
+    )
 
     def __init__(self, where: Where) -> None:
         self._where = where
+        self.failure: ProviderError | None = None
+        self._details: Details | None = None
         self.finished = False
         self.reason = ""
         self._greeted = False
@@ -132,6 +170,8 @@ class OpenAIDecoder:
         self._done = False
 
     def feed(self, event: SseEvent) -> list[AnyDelta]:
+        if self.failure is not None:
+            raise self.failure
         if self._done:
             return []
         try:
@@ -150,14 +190,17 @@ class OpenAIDecoder:
 
     def _chunk(self, chunk: _Chunk, event: SseEvent) -> list[AnyDelta]:
         if chunk.error or event.event == "error":
-            raise from_object(chunk.error or msgspec.json.decode(event.data), self._where)
+            error = from_object(chunk.error or msgspec.json.decode(event.data), self._where)
+            if not any(_spoken(choice) for choice in chunk.choices or ()):
+                raise error
+            self.failure = error  # the words beside it are heard first
         said: list[AnyDelta] = [] if self._greeted else self._greet(chunk)
         for choice in chunk.choices or ():
             if choice.index:
                 continue  # one answer was asked for; a second one is nobody's
             if (heard := choice.delta or choice.message) is not None:
                 self._words(heard, said)
-            if choice.finish_reason:
+            if choice.finish_reason and self.failure is None:
                 self.reason = choice.finish_reason
                 self.finished = True
         if chunk.usage or chunk.timings or chunk.x_groq:
@@ -178,10 +221,11 @@ class OpenAIDecoder:
 
     def _words(self, heard: _Words, said: list[AnyDelta]) -> None:
         content = heard.content
-        if thought := heard.reasoning_content or heard.reasoning:
+        thought = heard.reasoning_content or heard.reasoning
+        if heard.reasoning_details or self._details is not None:
+            said += self._detailed(heard.reasoning_details or [], thought or "")
+        elif thought:
             said.append(ThinkingDelta(thought))
-        if heard.reasoning_details:
-            said += _details(heard.reasoning_details, told=bool(thought))
         if content:
             if isinstance(content, str):
                 said.append(TextDelta(content))
@@ -192,6 +236,11 @@ class OpenAIDecoder:
             said.append(TextDelta(heard.refusal))
         for at, call in enumerate(heard.tool_calls or ()):
             said.append(self._call(call, at))
+
+    def _detailed(self, details: list[Any], thought: str) -> list[ThinkingDelta]:
+        if self._details is None:
+            self._details = Details()
+        return self._details.read(details, thought)
 
     def _call(self, call: _Call, at: int) -> CallDelta:
         function = call.function or _Function()
@@ -252,9 +301,10 @@ class OpenAI:
             **_options(request, endpoint),
         }
         if request.tools:
-            head["tools"] = [_tool(tool) for tool in request.tools]
+            head["tools"] = [function_tool(tool) for tool in request.tools]
         if request.session and endpoint.hostname == "api.openai.com":
             head["prompt_cache_key"] = request.session
+        head.update(_going_on(request, endpoint))
         body = with_extra(head, request.options.extra, {"messages": _messages(request, endpoint)})
         return HttpCall("POST", "/chat/completions", {}, encoded(body))
 
@@ -264,6 +314,8 @@ class OpenAI:
     def read_whole(self, body: bytes, where: Where) -> list[AnyDelta]:
         decoder = OpenAIDecoder(where)
         said = decoder.feed(SseEvent("", body))
+        if decoder.failure is not None:
+            raise decoder.failure
         # A whole answer is complete by being whole, whatever reason it forgot to give.
         decoder.finished = decoder.finished or any(
             isinstance(d, TextDelta | CallDelta | ThinkingDelta) for d in said
@@ -276,10 +328,8 @@ class OpenAI:
     def read_models(self, body: bytes, endpoint: Endpoint) -> list[ModelInfo]:
         if body.lstrip()[:1] == b"[":  # Together answers with a bare list
             body = b'{"data":' + body + b"}"
-        rows = read(_LISTS, _List, body, endpoint.host)
-        return [
-            _info(row, endpoint) for row in rows.data or rows.models or () if row.id or row.name
-        ]
+        rows = read(LISTS, List, body, endpoint.host)
+        return [info(row, endpoint) for row in rows.data or rows.models or () if row.id or row.name]
 
     def profile_call(self, model: str, endpoint: Endpoint) -> HttpCall | None:  # noqa: ARG002
         # OpenAI's own list holds names only; the others' often tell the window.
@@ -288,6 +338,11 @@ class OpenAI:
     def read_profile(self, body: bytes, endpoint: Endpoint, model: str) -> Profile:
         found = (m.profile for m in self.read_models(body, endpoint) if m.name == model)
         return next(found, NO_PROFILE)
+
+
+def _spoken(choice: _Choice) -> bool:
+    heard = choice.delta or choice.message
+    return heard is not None and bool(heard.content or heard.reasoning_content or heard.reasoning)
 
 
 def _options(request: Request, endpoint: Endpoint) -> Body:
@@ -303,64 +358,93 @@ def _options(request: Request, endpoint: Endpoint) -> Body:
         ),
         **only_set(**{limit: options.max_tokens}),
         **_reasoning(request.model, options, endpoint),
-        **_schema(options),
+        **_schema(options, endpoint),
     }
 
 
 def _reasoning(model: str, options: Options, endpoint: Endpoint) -> Body:
     effort = options.reasoning
-    if effort is None:
-        return {}
-    if endpoint.hostname == "openrouter.ai":
-        return {"reasoning": {"enabled": False} if effort == "off" else {"effort": effort}}
-    if effort != "off":
-        return {"reasoning_effort": effort}
-    if endpoint.is_local:
-        return {"chat_template_kwargs": {"enable_thinking": False}}
-    # The first GPT-5 cannot think of nothing, its successors can.
-    return {"reasoning_effort": "minimal" if re.match(r"gpt-5(?!\.\d)", model) else "none"}
+    match effort, endpoint.hostname:
+        case None, _:
+            return {}
+        case _, "openrouter.ai":
+            return {"reasoning": {"enabled": False} if effort == "off" else {"effort": effort}}
+        case "off", "api.deepseek.com" | "api.z.ai" | "open.bigmodel.cn":
+            return {"thinking": {"type": "disabled"}}
+        case "off", "api.openai.com" if not REASONS.match(model):
+            return {}  # it does not think, and refuses to hear of it
+        case "off", _ if endpoint.is_local:
+            return {"chat_template_kwargs": {"enable_thinking": False}}
+        case "off", _:
+            return {"reasoning_effort": least_effort(model)}
+        case _, "api.mistral.ai" if re.match(r"mistral-(?:small|medium)", model):
+            return {"reasoning_effort": "high"}  # they know all or nothing
+        case _:
+            return {"reasoning_effort": effort}
 
 
-def _schema(options: Options) -> Body:
+def least_effort(model: str) -> str:
+    """The least that a model can be told to think, for "off": some cannot do without.
+
+    The first reasoners and the open ones know no less than low, the first GPT-5 minimal, its big
+    sister only high; what came after them takes none.
+    """
+    name = model.rpartition("/")[2]
+    found = (effort for pattern, effort in _LEAST if re.match(pattern, name))
+    return next(found, "none")
+
+
+def _schema(options: Options, endpoint: Endpoint) -> Body:
     if options.schema is None:
         return {}
+    if endpoint.hostname in _SCHEMALESS:
+        return {"response_format": {"type": "json_object"}}
     asked = {"name": "answer", "schema": sorted_json(options.schema)}
-    if _is_strict(options.schema):
+    if is_strict(options.schema):
         asked["strict"] = True  # type: ignore[assignment]  # the one boolean among them
     return {"response_format": {"type": "json_schema", "json_schema": asked}}
 
 
-def _is_strict(schema: Any) -> bool:
-    """Whether strict mode would take ``schema``: closed objects with every property required."""
-    if isinstance(schema, list):
-        return all(_is_strict(s) for s in schema)
-    if not isinstance(schema, dict):
-        return True
-    properties = schema.get("properties")
-    if schema.get("type") == "object" or isinstance(properties, dict):
-        names = set(properties or ())
-        if schema.get("additionalProperties") is not False:
-            return False
-        if set(schema.get("required", ())) != names:
-            return False
-    return all(_is_strict(s) for s in schema.values())
-
-
-def _tool(tool: ToolSpec) -> Body:
-    function = {"name": tool.name, "description": tool.description}
-    return {
-        "type": "function",
-        "function": {**function, "parameters": sorted_json(tool.schema or {"type": "object"})},
-    }
-
-
 def _messages(request: Request, endpoint: Endpoint) -> list[Body]:
-    out: list[Body] = []
-    if request.system:
-        out.append({"role": "system", "content": request.system})
-    for message in request.messages:
-        out += _message(message, endpoint)
-    return out
+    if request.options.schema is not None and endpoint.hostname in _SCHEMALESS:
+        request = with_schema_in_words(request)
+    made = spoken(request, lambda message: _message(message, endpoint))
+    if not _is_mistral(request.model, endpoint):
+        return made
+    if _is_begun(request) and endpoint.hostname == "api.mistral.ai":
+        made[-1]["prefix"] = True
+    return list(_bridged(made))
+
+
+def _is_begun(request: Request) -> bool:
+    """Whether the request ends with the beginning of the answer that is asked for."""
+    return bool(request.messages) and request.messages[-1].role is Role.ASSISTANT
+
+
+def _going_on(request: Request, endpoint: Endpoint) -> Body:
+    """What servers of this machine must be told to go on with an answer that was begun: vLLM begins
+    a new one, and llama.cpp refuses a model that may think first.
+    """
+    if not (_is_begun(request) and endpoint.is_local):
+        return {}
+    quiet: Body = {"chat_template_kwargs": {"enable_thinking": False}}
+    if endpoint.name == "vllm":
+        return {**quiet, "continue_final_message": True, "add_generation_prompt": False}
+    return quiet
+
+
+def _is_mistral(model: str, endpoint: Endpoint) -> bool:
+    return endpoint.hostname == "api.mistral.ai" or bool(_MISTRALS.match(model))
+
+
+def _bridged(messages: Iterable[Body]) -> Iterator[Body]:
+    """An answer between what a tool gave back and the next question: Mistral's models demand it."""
+    before = ""
+    for message in messages:
+        if before == "tool" and message["role"] == "user":
+            yield {"role": "assistant", "content": _UNANSWERED}
+        before = message["role"]
+        yield message
 
 
 def _message(message: Message, endpoint: Endpoint) -> list[Body]:
@@ -372,13 +456,7 @@ def _message(message: Message, endpoint: Endpoint) -> list[Body]:
         case Role.SYSTEM:
             return [{"role": "system", "content": message.text}]
         case Role.USER:
-            return [{"role": "user", "content": _content(message.parts)}]
-
-
-def _content(parts: tuple[AnyPart, ...]) -> str | list[Body]:
-    if not any(isinstance(p, Image | File) and _travels(p) for p in parts):
-        return words(parts)
-    return [made for made in map(_part, parts) if made]
+            return [{"role": "user", "content": content_of(message.parts, _travels, _part)}]
 
 
 def _travels(part: Image | File) -> bool:
@@ -417,39 +495,23 @@ def _thoughts(message: Message, endpoint: Endpoint) -> Body:
     if not own:
         return {}
     if endpoint.hostname == "openrouter.ai":
-        details = [d for part in own for d in _sent_details(part)]
+        # In the middle of calls some models demand even what nobody signed.
+        details = [d for p in own for d in sent_details(p, unsigned=bool(message.calls))]
         return {"reasoning_details": details} if details else {}
     if endpoint.hostname == "api.deepseek.com" and message.calls:
         return {"reasoning_content": "".join(p.text for p in own)}
     return {}
 
 
-def _sent_details(part: Thinking) -> list[Body]:
-    out: list[Body] = []
-    if part.signature:
-        out.append({"type": "reasoning.text", "text": part.text, "signature": part.signature})
-    if part.redacted:
-        out.append({"type": "reasoning.encrypted", "data": part.redacted})
-    return out
-
-
 def _said_call(call: Call, endpoint: Endpoint) -> Body:
     body: Body = {
         "id": _id(call.id, endpoint),
         "type": "function",
-        "function": {"name": call.name, "arguments": _arguments(call.arguments)},
+        "function": {"name": call.name, "arguments": arguments_text(call.arguments)},
     }
     if call.signature and endpoint.hostname.endswith("googleapis.com"):
         body["extra_content"] = {"google": {"thought_signature": call.signature}}
     return body
-
-
-def _arguments(text: str) -> str:
-    """As the model wrote them, unless they are no object: many servers parse them to fill in."""
-    value = arguments_of(text)
-    if value == {} or (len(value) == 1 and value.get("unparsed") == text):
-        return msgspec.json.encode(value).decode()
-    return text
 
 
 def _result(result: Result, endpoint: Endpoint) -> Body:
@@ -485,20 +547,6 @@ def _listed(part: dict[str, Any]) -> list[AnyDelta]:
         return [ThinkingDelta(text)] if text else []
     text = part.get("text") or part.get("refusal") or ""
     return [TextDelta(text)] if isinstance(text, str) and text else []
-
-
-def _details(details: list[Any], *, told: bool) -> list[AnyDelta]:
-    """OpenRouter's thinking in pieces; ``told`` where `reasoning` has said the text already."""
-    said: list[AnyDelta] = []
-    for detail in details:
-        if not isinstance(detail, dict):
-            continue
-        text = "" if told else str(detail.get("text") or detail.get("summary") or "")
-        signature = str(detail.get("signature") or "")
-        redacted = str(detail.get("data") or "")
-        if text or signature or redacted:
-            said.append(ThinkingDelta(text, signature, redacted))
-    return said
 
 
 def _google_signature(extra: Any) -> str:
@@ -542,56 +590,3 @@ def _output(usage: dict[str, Any]) -> int | None:
     if said is None or total is None or asked is None:
         return said
     return max(said, total - asked)
-
-
-class _Row(msgspec.Struct):
-    """One model as the many servers list it; each field is somebody's."""
-
-    id: str = ""
-    name: str | None = None
-    owned_by: str | None = None
-    context_length: int | None = None  # OpenRouter, Together
-    context_window: int | None = None  # Groq
-    max_context_length: int | None = None  # Mistral, LM Studio
-    max_model_len: int | None = None  # vLLM
-    max_completion_tokens: int | None = None
-    architecture: Any = None
-    pricing: Any = None
-    meta: Any = None  # llama.cpp: what the model was trained for, which is not its window
-
-
-class _List(msgspec.Struct):
-    data: list[_Row] | None = None
-    models: list[_Row] | None = None
-
-
-_LISTS: Final = msgspec.json.Decoder(_List)
-
-
-def _info(row: _Row, endpoint: Endpoint) -> ModelInfo:
-    window = row.context_length or row.context_window or row.max_context_length or row.max_model_len
-    shape = row.architecture if isinstance(row.architecture, dict) else {}
-    sees = shape.get("input_modalities")
-    price = row.pricing if isinstance(row.pricing, dict) else {}
-    return ModelInfo(
-        provider=endpoint.name,
-        # Google lists its models with the folder in front, and takes them without.
-        name=(row.id or row.name or "").removeprefix("models/"),
-        profile=Profile(
-            window=window,
-            max_output=row.max_completion_tokens,
-            sees="image" in sees if isinstance(sees, list) else None,
-            price_input=_per_million(price.get("prompt")),
-            price_output=_per_million(price.get("completion")),
-            price_cached=_per_million(price.get("input_cache_read")),
-        ),
-        detail=row.owned_by or "",
-    )
-
-
-def _per_million(price: Any) -> float | None:
-    try:
-        value = float(price)
-    except (TypeError, ValueError):
-        return None
-    return round(value * 1e6, 6) if value >= 0 else None

@@ -4,7 +4,8 @@ Invariants: an answer is complete when ``response.completed`` or ``response.inco
 not by ``[DONE]``. Nothing is stored there (``store`` is false), so everything needed is sent each
 time; reasoning travels encrypted, and goes back only to who made it, in front of what it led to.
 A word is said once, whether it comes in pieces, whole at its end, or only in the last event.
-``stop``, ``seed`` and ``top_k`` do not exist in this API and are not sent.
+``stop``, ``seed`` and ``top_k`` do not exist in this API and are not sent; a bound of fewer than 16
+tokens is refused by it, and sent as 16.
 """
 
 from __future__ import annotations
@@ -18,25 +19,27 @@ from chinwag.errors import StreamBroken
 from chinwag.providers.base import Options, Profile, Request
 from chinwag.providers.dialects.base import (
     NO_PROFILE,
+    PICTURES,
     Body,
     Decoder,
     Endpoint,
     HttpCall,
     answer_of,
-    arguments_of,
+    arguments_text,
     call_id,
+    content_of,
     data_url,
     encoded,
     in_words,
     is_own,
+    is_strict,
     number,
     only_set,
     read,
     sorted_json,
     with_extra,
-    words,
 )
-from chinwag.providers.dialects.openai import PICTURES, OpenAI
+from chinwag.providers.dialects.openai import REASONS, OpenAI, least_effort
 from chinwag.providers.failures import Where, from_object
 from chinwag.providers.lines import SseEvent
 from chinwag.talk.delta import (
@@ -56,9 +59,9 @@ from chinwag.talk.usage import Usage
 UNSENT: Final = ("stop", "seed", "top_k")
 """Options which this API does not have."""
 
+LEAST_BOUND: Final = 16
+"""The fewest tokens an answer can be bound to in this API."""
 _CUTS: Final = {"max_output_tokens": Stop.LENGTH, "content_filter": Stop.FILTER}
-# Others answer a wish for encrypted reasoning with an error.
-_REASONS: Final = re.compile(r"(?:.*/)?(?:o\d|gpt-(?:[5-9]|\d\d)(?!.*-chat)|codex)")
 _ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
 _HOMES: Final = ("api.openai.com", ".openai.azure.com")
 _ROOM: Final = 1000
@@ -299,7 +302,7 @@ class Responses(OpenAI):
             **only_set(
                 temperature=options.temperature,
                 top_p=options.top_p,
-                max_output_tokens=options.max_tokens,
+                max_output_tokens=_bound(options.max_tokens),
             ),
             **_reasoning(request.model, options, endpoint, profile),
             **_schema(options),
@@ -370,49 +373,35 @@ def _usages(usage: Any) -> list[AnyDelta]:
     return [UsageDelta(said)] if said != Usage() else []
 
 
+def _bound(tokens: int | None) -> int | None:
+    """A smaller bound is refused: the answer may then be a few tokens longer than was asked for,
+    which is better than none.
+    """
+    return None if tokens is None else max(tokens, LEAST_BOUND)
+
+
 def _reasoning(model: str, options: Options, endpoint: Endpoint, profile: Profile) -> Body:
-    reasons = bool(_REASONS.match(model)) or (
+    # Others answer a wish for encrypted reasoning with an error.
+    reasons = bool(REASONS.match(model)) or (
         profile.thinks is True and endpoint.hostname.endswith(_HOMES)
     )
     body: Body = {"include": ["reasoning.encrypted_content"]} if reasons else {}
     match options.reasoning:
         case None:
             return body
+        case "off" if endpoint.hostname == "api.openai.com" and not reasons:
+            return body  # it does not think, and refuses to hear of it
         case "off":
-            return {**body, "reasoning": {"effort": _least(model)}}
+            return {**body, "reasoning": {"effort": least_effort(model)}}
         case effort:
             return {**body, "reasoning": {"effort": effort, "summary": "auto"}}
-
-
-def _least(model: str) -> str:
-    """The least a model can be told to think: the first ones cannot do without."""
-    name = model.rpartition("/")[2]
-    if re.match(r"o\d", name):
-        return "low"
-    return "minimal" if re.match(r"gpt-5(?!\.\d)", name) else "none"
 
 
 def _schema(options: Options) -> Body:
     if options.schema is None:
         return {}
     form = {"type": "json_schema", "name": "answer", "schema": sorted_json(options.schema)}
-    return {"text": {"format": {**form, "strict": _is_strict(options.schema)}}}
-
-
-def _is_strict(schema: Any) -> bool:
-    """Whether strict mode takes ``schema``: closed objects with every property required."""
-    match schema:
-        case list():
-            return all(map(_is_strict, schema))
-        case {"type": "object"} | {"properties": dict()}:
-            names = set(schema.get("properties") or ())
-            closed = schema.get("additionalProperties") is False
-            whole = closed and set(schema.get("required") or ()) == names
-            return whole and all(map(_is_strict, schema.values()))
-        case dict():
-            return all(map(_is_strict, schema.values()))
-        case _:
-            return True
+    return {"text": {"format": {**form, "strict": is_strict(options.schema)}}}
 
 
 def _tool(tool: ToolSpec) -> Body:
@@ -431,13 +420,7 @@ def _items(message: Message, endpoint: Endpoint) -> list[Body]:
         case Role.SYSTEM:
             return [{"role": "system", "content": message.text}]
         case Role.USER:
-            return [{"role": "user", "content": _content(message.parts)}]
-
-
-def _content(parts: tuple[AnyPart, ...]) -> str | list[Body]:
-    if not any(isinstance(p, Image | File) and _travels(p) for p in parts):
-        return words(parts)
-    return [made for made in map(_part, parts) if made]
+            return [{"role": "user", "content": content_of(message.parts, _travels, _part)}]
 
 
 def _travels(part: Image | File) -> bool:
@@ -502,15 +485,7 @@ def _sealed(summaries: list[str], sealed: str) -> Body:
 
 def _said_call(call: Call) -> Body:
     named = {"type": "function_call", "call_id": call_id(call.id, _ID, 24), "name": call.name}
-    return {**named, "arguments": _arguments(call.arguments)}
-
-
-def _arguments(text: str) -> str:
-    """As the model wrote them, unless they are no object: some servers parse them to fill in."""
-    value = arguments_of(text)
-    if value in ({}, {"unparsed": text}):
-        return msgspec.json.encode(value).decode()
-    return text
+    return {**named, "arguments": arguments_text(call.arguments)}
 
 
 def _result(result: Result) -> Body:
