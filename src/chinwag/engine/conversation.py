@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from chinwag.context.compaction import Compactor
+from chinwag.context.drafting import DraftCount
 from chinwag.context.windows import Cut, Dropped, about
 from chinwag.engine import refusals
 from chinwag.engine import request as requests
@@ -134,6 +135,7 @@ class Conversation(Shelf):
         self.purse = purse or Purse(lambda *_: None)
         self.overrides: Mapping[str, Any] = {}  # options of the command line: never written
         self._stop: asyncio.Event | None = None
+        self._draft = DraftCount()
 
     # -- questions ----------------------------------------------------------------------------
 
@@ -174,8 +176,9 @@ class Conversation(Shelf):
 
     def count(self, text: str) -> tuple[int, bool]:
         """Tokens of ``text`` for the model that answers next, and whether that is exact."""
-        tokens, tokenizer = self._scale.meter.count(text, self.choice[1])
-        return tokens, bool(tokenizer)
+        model, meter = self.choice[1], self._scale.meter
+        tokens, by = self._draft.count(text, model, lambda piece: meter.count(piece, model))
+        return (tokens, True) if by else (meter.corrected(model, tokens), False)
 
     def known(self, provider: str, model: str) -> Profile:
         """What is known of a model by now, without asking anybody."""

@@ -301,7 +301,8 @@ class Shelf(ABC):
         self._forked.add(lost)
         self._keeper.forget(lost)
         self._keeper.part_end(lost)
-        await self._unlock(lost)
+        if lost != self.session.id:
+            await self._unlock(lost)
 
     def _go_on_in_a_fork(self, hear: Ear) -> None:
         old = self.session
