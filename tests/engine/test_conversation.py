@@ -434,7 +434,7 @@ async def unreachable(model):
 
 async def test_a_switch_is_reported_once_before_the_request():
     one = Player([ThinkingDelta("hm", "sig"), TextDelta("from one"), END], name="one")
-    two = Player(name="two", profile=Profile(sees=False, window=900))
+    two = Player(name="two", profile=Profile(sees=False, window=9000))
     talk, heard = talk_between(one, two), []
     await talk.say("look at this", heard.append, [CAT])
     assert not notices(heard)

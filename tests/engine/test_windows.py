@@ -260,7 +260,7 @@ async def test_after_a_conflict_every_word_goes_on_in_one_fork(window, make_stor
     await first.until(lambda: not first.talk.unsaved)
     assert "two" in first.said
     assert "three" in first.said
-    assert len([e for e in first.of(Opened)]) == 1, "one fork, not one of another"
+    assert len(first.of(Opened)) == 1, "one fork, not one of another"
     with make_store() as store:
         forks = [h for h in store.headers() if h.id != lost]
         words = [e.text for e in store.read(forks[0].id).entries if isinstance(e, UserSaid)]

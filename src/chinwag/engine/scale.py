@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from chinwag.context import pictures
 from chinwag.engine.promises import Meter
 from chinwag.engine.request import SUMMARY_HEAD
 from chinwag.providers.base import Request
@@ -24,7 +25,7 @@ from chinwag.talk.entry import (
     ToolReturned,
     UserSaid,
 )
-from chinwag.talk.message import AnyPart, Call, File, Result, Text, Thinking
+from chinwag.talk.message import AnyPart, Call, File, Image, Result, Text, Thinking
 from chinwag.talk.session import Session
 from chinwag.talk.shown import tokens_shown
 from chinwag.talk.tool import ToolSpec
@@ -47,6 +48,8 @@ class Scale:
         """Tokens of an entry, and the tokenizer that counted them ("" for an estimate)."""
         text = _text_of(entry)
         tokens, tokenizer = self.meter.count(text, model)
+        if seen := _pictures(entry, model):
+            tokens, tokenizer = tokens + seen, ""  # near the truth, by the provider's own rule
         # An answer of which nothing came is not sent, and costs nothing.
         return (tokens + MESSAGE_OVERHEAD if _parts_of(entry) else 0), tokenizer
 
@@ -120,6 +123,13 @@ def _parts_of(entry: UserSaid | AssistantSaid | ToolReturned | Compacted) -> tup
             return (Text(SUMMARY_HEAD + summary),) if summary else ()
         case UserSaid(parts=parts) | AssistantSaid(parts=parts):
             return parts
+
+
+def _pictures(entry: UserSaid | AssistantSaid | ToolReturned | Compacted, model: str) -> int:
+    """Tokens of the pictures a person showed; a model's own are sent back as words."""
+    if not isinstance(entry, UserSaid):
+        return 0
+    return sum(pictures.tokens(p.data, model) for p in entry.parts if isinstance(p, Image))
 
 
 def _text_of(entry: UserSaid | AssistantSaid | ToolReturned | Compacted) -> str:
