@@ -300,3 +300,17 @@ def test_nothing_heavy_is_imported_before_loading():
     assert run.stderr == ""
     assert run.returncode == 0
     assert Path(counting.__file__).is_file()
+
+
+def test_what_was_learnt_is_kept_for_the_next_run():
+    first = Counter()
+    assert first.learnt() is None
+    first.learn("qwen3", 100, 130)
+    second = Counter(first.learnt)
+    assert second.corrected("qwen3", 1000) == 1300
+    assert second.learnt() is None  # nothing new
+
+
+@pytest.mark.parametrize("data", [None, b"", b"junk", b"[]", b'{"m": "x"}', b'{"m": 1e9}', b"\xff"])
+def test_what_was_kept_may_be_anything(data):
+    assert Counter(lambda: data).corrected("m", 1000) == 1000

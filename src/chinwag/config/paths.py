@@ -57,6 +57,11 @@ class Places(msgspec.Struct, frozen=True):
         return self.state / "models.json"
 
     @property
+    def counts(self) -> Path:
+        """How far counts of tokens have been from what servers reported, by model."""
+        return self.state / "counts.json"
+
+    @property
     def keys_file(self) -> Path:
         return self.config / "keys.toml"
 

@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -45,6 +45,8 @@ LEAST_RATIO: Final = 0.5
 MOST_RATIO: Final = 2.5
 #: Below this many tokens a report is mostly overhead, and teaches nothing.
 LEAST_LESSON: Final = 20
+#: Models whose lessons are kept from run to run.
+MOST_LEARNT: Final = 500
 
 #: tiktoken's regular expression gives up (a Rust panic, written over the screen) on runs of white
 #: space from about a million characters. Shorter texts need no look at all.
@@ -195,16 +197,28 @@ def _load(name: str) -> Encoding | None:
             return tiktoken.get_encoding(name)
 
 
+def _ratios(data: bytes | None) -> dict[str, float]:
+    """What an earlier run had learnt; anything else than that teaches nothing."""
+    try:
+        found = msgspec.json.decode(data or b"{}", type=dict[str, float])
+    except msgspec.DecodeError:
+        return {}
+    return {model: r for model, r in found.items() if LEAST_RATIO <= r <= MOST_RATIO}
+
+
 class Counter:
     """Counts for every model. Estimates until `load`, which takes about 0.2 s and is for a thread.
 
     Safe to use from several threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, learnt: Callable[[], bytes | None] = lambda: None) -> None:
+        """``learnt`` gives what `learnt` of an earlier run gave; asked when it is first needed."""
         self._encodings: dict[str, Encoding] = {}
         self._missing: set[str] = set()
+        self._earlier: Callable[[], bytes | None] | None = learnt
         self._ratios: dict[str, float] = {}
+        self._changed = False
 
     def ready(self, model: str) -> bool:
         """Whether nothing better would come of loading: the tokenizer is here, or cannot be."""
@@ -254,14 +268,28 @@ class Counter:
         The first report is believed, later ones move half-way. Where the tokenizer is known, and
         for reports too small to teach, nothing changes.
         """
-        held = self._ratios.get(model)
+        held = self._known().get(model)
         if encoding_name(model) is None and min(estimated, reported) >= LEAST_LESSON:
             seen = min(max(reported / estimated, LEAST_RATIO), MOST_RATIO)
             self._ratios[model] = seen if held is None else (held + seen) / 2
+            self._changed = True
 
     def ratio(self, model: str) -> float:
         """What raw, inexact counts for ``model`` are multiplied by; 1 until something is learnt."""
-        return self._ratios.get(model, 1.0)
+        return self._known().get(model, 1.0)
+
+    def learnt(self) -> bytes | None:
+        """What is worth keeping for the next run, as JSON; None where nothing new was learnt."""
+        if not self._changed:
+            return None
+        newest = list(self._ratios.items())[-MOST_LEARNT:]
+        return msgspec.json.encode({model: round(ratio, 4) for model, ratio in newest})
+
+    def _known(self) -> dict[str, float]:
+        if self._earlier is not None:
+            data, self._earlier = self._earlier(), None
+            self._ratios = _ratios(data)
+        return self._ratios
 
     def corrected(self, model: str, estimated: int) -> int:
         """A raw, inexact count for ``model`` bettered by what servers have reported."""
