@@ -16,9 +16,12 @@ import msgspec
 from chinwag.context.pricing import Owed
 from chinwag.engine.conversation import Conversation
 from chinwag.engine.promises import Directory, Keeper
-from chinwag.errors import ChinwagError
+from chinwag.errors import ChinwagError, UsageError
 from chinwag.providers.base import ModelInfo
+from chinwag.stores.base import Answer, Reply, SessionStore
+from chinwag.talk.event import Ear
 from chinwag.talk.session import Session
+from chinwag.talk.unsent import Unsent
 
 
 class Catalog(Directory, Protocol):
@@ -44,6 +47,10 @@ class Files(Protocol):
         """At most ``limit`` bytes of UTF-8. Raises OSError, or ValueError saying what is wrong."""
         ...
 
+    async def read_bytes(self, path: str, limit: int) -> bytes:
+        """At most ``limit`` bytes. Raises OSError, or ValueError saying what is wrong."""
+        ...
+
 
 async def _no_problem(_: str) -> ChinwagError | None:
     return None
@@ -54,8 +61,28 @@ def _as_reported(session: Session) -> Owed:
     return Owed() if said is None else Owed(Decimal(str(said)))
 
 
+def _nothing_today() -> tuple[int, Decimal]:
+    return 0, Decimal(0)
+
+
 def _no_date() -> str:
     return ""
+
+
+async def _nobody_to_ask(_: Ear) -> Answer:
+    return Answer(Reply.AWAY)
+
+
+async def _no_drafts() -> Sequence[Unsent]:
+    return ()
+
+
+async def _nothing_typed(_: Session) -> None:
+    return
+
+
+def _no_other_store(url: str) -> SessionStore:
+    raise UsageError(f"no other store can be opened here: {url}")
 
 
 class Bench(msgspec.Struct, frozen=True):
@@ -66,7 +93,13 @@ class Bench(msgspec.Struct, frozen=True):
 
     ``keys`` is the live key table as (action, keys); ``data_dir``, ``state_dir``, ``config_path``
     are absolute paths as shown to a person; ``store_url`` holds no password. ``owed`` is what a
-    session cost so far, ``prices_as_of`` the day of the prices that were reckoned with.
+    session cost so far, ``today`` the tokens and US dollars of this day's paid answers in all
+    sessions (reads a file), ``prices_as_of`` the day of the prices that were reckoned with.
+    ``take_over`` asks whoever writes the session in front to let it go; ``drafts`` are those that
+    were given up, newest first; ``forget_typed`` removes what was typed in a session, sent or not,
+    from where it is kept beside it.
+
+    ``index_path`` is the search index ("" = none), ``other_store`` opens a store by its URL.
     """
 
     conversation: Conversation
@@ -83,3 +116,14 @@ class Bench(msgspec.Struct, frozen=True):
     problem: Callable[[str], Awaitable[ChinwagError | None]] = _no_problem
     owed: Callable[[Session], Owed] = _as_reported
     prices_as_of: Callable[[], str] = _no_date
+    today: Callable[[], tuple[int, Decimal]] = _nothing_today
+    take_over: Callable[[Ear], Awaitable[Answer]] = _nobody_to_ask
+    drafts: Callable[[], Awaitable[Sequence[Unsent]]] = _no_drafts
+    forget_typed: Callable[[Session], Awaitable[None]] = _nothing_typed
+    index_path: str = ""
+    other_store: Callable[[str], SessionStore] = _no_other_store
+
+    @property
+    def is_private(self) -> bool:
+        """Whether what is said now outlives the program nowhere."""
+        return self.private or self.conversation.private

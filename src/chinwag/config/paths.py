@@ -57,6 +57,11 @@ class Places(msgspec.Struct, frozen=True):
         return self.state / "models.json"
 
     @property
+    def spent(self) -> Path:
+        """What was spent, answer by answer."""
+        return self.state / "spent"
+
+    @property
     def counts(self) -> Path:
         """How far counts of tokens have been from what servers reported, by model."""
         return self.state / "counts.json"

@@ -64,8 +64,15 @@ Pricing = Callable[[str, str], Price | None]
 class Purse:
     """Holds the budget and what went from it since it was set."""
 
-    def __init__(self, price: Pricing, budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        price: Pricing,
+        budget: Budget | None = None,
+        tell: Callable[[Key, int, Decimal], None] = lambda *_: None,
+    ) -> None:
+        """``tell`` hears of every answer: who gave it, its tokens, what it cost."""
         self._price = price
+        self._tell = tell
         self.budget = budget
         self.spent_dollars = NOTHING
         self.spent_tokens = 0
@@ -126,10 +133,14 @@ class Purse:
             # Of a turn in which nothing was heard it is not known that it cost anything.
             prompt = asked[1] if asked and self._heard else 0
             usage = Usage(input=prompt, output=self._heard // PER_TOKEN, cost=usage.cost)
-        self.spent_tokens += (usage.input or 0) + (usage.output or 0)
+        tokens = (usage.input or 0) + (usage.output or 0)
         price = self._price(*key)
-        self.spent_dollars += (cost(usage, price) if price is not None else NOTHING) or NOTHING
+        dollars = (cost(usage, price) if price is not None else NOTHING) or NOTHING
+        self.spent_tokens += tokens
+        self.spent_dollars += dollars
         self._heard = 0
+        if tokens or dollars:
+            self._tell(key, tokens, dollars)
 
     def _is_over(self, prompt: int, answer: int) -> bool:
         assert self.budget is not None  # noqa: S101 - for the type checker: callers looked

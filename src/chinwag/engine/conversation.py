@@ -135,6 +135,8 @@ class Conversation(Shelf):
         self.purse = purse or Purse(lambda *_: None)
         self.overrides: Mapping[str, Any] = {}  # options of the command line: never written
         self._stop: asyncio.Event | None = None
+        #: Why the last turn has no (whole) answer; None where it has, or a person stopped it.
+        self.failure: ChinwagError | None = None
         self._draft = DraftCount()
 
     # -- questions ----------------------------------------------------------------------------
@@ -241,21 +243,27 @@ class Conversation(Shelf):
 
     # -- talking ------------------------------------------------------------------------------
 
-    async def say(self, text: str, hear: Ear, parts: Iterable[AnyPart] = ()) -> None:
-        """The person says something; it is saved, and answered when it is safe."""
+    async def say(
+        self, text: str, hear: Ear, parts: Iterable[AnyPart] = (), choice: Key | None = None
+    ) -> None:
+        """The person says something; it is saved, and answered when it is safe.
+
+        ``choice`` names another (provider, model) for this once.
+        """
         if not self.session.provider:
             provider, model = self.choice
             self.settle(ModelChosen(provider=provider, model=model), hear)
         said = self._stamped(UserSaid(parts=((Text(text),) if text else ()) + tuple(parts)))
-        self._can_fit(said, text, hear)
+        self._can_fit(said, text, hear, choice)
         with self._stoppable() as stop:
             n = self.settle(said, hear)
-            await self._turn(*self.choice, hear, stop, self._when_safe(n, hear, stop))
+            key = choice or self.choice
+            await self._turn(*key, hear, stop, self._when_safe(n, hear, stop))
 
-    def _can_fit(self, said: AnyEntry, text: str, hear: Ear) -> None:
+    def _can_fit(self, said: AnyEntry, text: str, hear: Ear, choice: Key | None = None) -> None:
         """Raises ContextOverflow, the typed text given back, before anything is settled."""
         try:
-            self.fitting.check(self, self.choice, said.tokens)
+            self.fitting.check(self, choice or self.choice, said.tokens)
         except ContextOverflow:
             hear(DraftOffered(text))
             raise
@@ -339,7 +347,7 @@ class Conversation(Shelf):
     def _stoppable(self) -> Iterator[asyncio.Event]:
         """While inside, `interrupt` sets the flag: from the first instant of a turn."""
         self._refuse_to_follow(beginning=True)
-        self._stop = asyncio.Event()
+        self._stop, self.failure = asyncio.Event(), None
         try:
             yield self._stop
         finally:
@@ -423,8 +431,10 @@ class Conversation(Shelf):
                 hint="/budget AMOUNT allows more, then /continue goes on",
             )
             entry = msgspec.structs.replace(entry, error=spent.message, hint=spent.hint)
+            self.failure = spent
             hear(failed(spent))
         if outcome.error is not None:
+            self.failure = outcome.error
             hear(failed(outcome.error))
         self._learn_from(asked, entry.usage.input or 0, hear)
         self.settle(msgspec.structs.replace(entry, id=asked.entry_id), hear)
@@ -438,6 +448,7 @@ class Conversation(Shelf):
             self._scale.meter.learn(asked.model, asked.own_count, reported)
 
     def _settle_failure(self, provider: str, model: str, error: ChinwagError, hear: Ear) -> None:
+        self.failure = error
         hear(failed(error))
         if isinstance(error, UsageError | BudgetSpent | ContextOverflow):
             return  # nobody was asked: there is no answer to speak of

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from queue import SimpleQueue
 from typing import Protocol, TypeVar
 
@@ -33,6 +33,8 @@ class Drafts(Protocol):
     def discard(self, draft: Unsent, /) -> None: ...
 
     def recent(self) -> list[Unsent]: ...
+
+    def forget(self, texts: Collection[str], /) -> None: ...
 
     def close(self) -> None: ...
 
@@ -60,6 +62,7 @@ class Drafting:
         self._slot = _Slot()
         self._draft = Unsent()
         self._written = (_Slot(), Unsent())
+        self._given_up: set[str] = set()  # here, since the program began
 
     def changed(self, session_id: str, draft: Unsent, *, born: bool) -> None:
         """``draft`` stands in the input now, of a session that is ``born`` when it is kept."""
@@ -84,18 +87,21 @@ class Drafting:
         self._do(lambda drafts: drafts.keep(name, draft))
 
     def forget(self, session_id: str) -> None:
-        """Nothing typed in this session is to be found any more."""
+        """Nothing typed in this session, or given up here, is to be found any more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._draft = Unsent()
         self._written = self._slot, self._draft
         for name in ("", session_id):
-            self._do(lambda drafts, name=name: drafts.keep(name, Unsent()))  # type: ignore[misc]  # bound now
+            self._keep(name, Unsent())
+        given_up, self._given_up = self._given_up, set()
+        self._do(lambda drafts: drafts.forget(given_up))
 
     def put_aside(self, draft: Unsent) -> None:
         """It was given up; `recent` has it."""
         if draft:
+            self._given_up.add(draft.text)
             self._do(lambda drafts: drafts.discard(draft))
 
     async def taken(self, session_id: str, *, born: bool) -> Unsent | None:

@@ -100,6 +100,14 @@ class Shelf(ABC):
         hear(Opened(self.session))
         await self._let_go(left)
 
+    async def begin_from(self, session: Session, hear: Ear) -> None:
+        """``session``, which is kept nowhere yet, in front of the person; kept from now on."""
+        left = self._put(session, 0)
+        hear(Opened(self.session))
+        if session.tally.messages:
+            self.hand_over()
+        await self._let_go(left)
+
     def _put(self, session: Session, kept: int) -> _Left:
         """Another session in front, of which the keeper has ``kept`` entries; what was before."""
         left = _Left(self.session, self._on_disk, self.following)
@@ -280,6 +288,10 @@ class Shelf(ABC):
         hear(Opened(self.session))
         self.hand_over()
         await self._let_go(left)
+
+    def copied(self, title: str = "") -> Session:
+        """A copy of the session in front, with an id of its own, kept nowhere yet."""
+        return self._copied(self.session, title or f"{self.session.title} (fork)")
 
     def _copied(self, old: Session, title: str) -> Session:
         fresh = begin(parent=old.id, parent_at=len(old))
