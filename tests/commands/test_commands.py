@@ -14,7 +14,6 @@ from chinwag.errors import (
     KeyMissing,
     ModelUnknown,
     SessionNotFound,
-    SessionUnreadable,
     UsageError,
     UsageWrong,
 )
@@ -279,8 +278,6 @@ async def test_other_programs_messages_are_read(place):
         '{"messages": {}}',
         '{"messages": [1]}',
         '{"messages": [{"role": "wizard", "content": "x"}]}',
-        '{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}',
-        '{"messages": [{"role": "assistant", "tool_calls": [{}]}]}',
         '{"format": 99, "messages": []}',
         '{"format": 1, "messages": [{"kind": "user", "content": 5}]}',
     ],
@@ -288,7 +285,8 @@ async def test_other_programs_messages_are_read(place):
 async def test_what_is_no_session_is_refused_and_nothing_changes(place, text):
     await place("one")
     place.files.files["x.json"] = text
-    await refused(place, "/load x.json", SessionUnreadable)
+    error = await refused(place, "/load x.json", UsageError)
+    assert "known are" in error.hint
     assert len(place.keeper.sessions) == 1
 
 
@@ -476,7 +474,7 @@ async def test_tokens(place):
     assert "of 32,768 tokens" in place.page
     await place("one two three")
     await place("/cost")
-    assert "| messages | 2 (" in " ".join(place.page.split())
+    assert "| messages | 2 in 1 turn" in " ".join(place.page.split())
     assert "█" in place.page
     assert "~" not in place.page
     await place("/model cloud/quick")
@@ -628,3 +626,62 @@ async def test_events_are_data(place):
         for event in place.heard:
             json.dumps(to_plain(event))
     assert not place.of(Settled)
+
+
+# -- making room ------------------------------------------------------------------------------------
+
+
+async def test_compacting_says_what_goes_what_stays_and_what_it_saves(place):
+    await place("/compact")
+    assert "too little" in place.told
+    for _ in range(5):
+        await place("one two three four five six")
+    await place("/compact --preview")
+    assert "would be summarised" in place.told
+    before = place.talk.session
+    await place("/compact the trams")
+    assert "are being summarised" in place.told
+    assert "/undo" in place.told
+    await place("/undo")
+    assert place.talk.session.said() == before.said()
+    assert place.talk.session.scope == before.scope
+
+
+async def test_a_window_of_messages_and_what_it_leaves(place):
+    for _ in range(4):
+        await place("one two three")
+    await place("/window 2")
+    assert "6 messages" in place.told
+    await place("/window 2")
+    assert "nothing to leave out" in place.told
+    await place("/trim")
+    assert "everything fits" in place.told
+    await place("/trim 1")
+    assert "no longer sent" in place.told
+
+
+async def test_pins_are_set_listed_and_taken_back(place):
+    await place("one two three")
+    n = place.talk.session.said()[0][0]
+    await place("/pin")
+    assert "nothing is pinned" in place.told
+    await place(f"/pin {n}")
+    await place("/pin")
+    assert f"#{n}" in place.told
+    await place(f"/pin {n}")
+    assert place.talk.session.scope.pinned == frozenset()
+    with pytest.raises(UsageError, match="no message 99"):
+        await place("/exclude 99")
+
+
+async def test_a_budget_is_set_shown_and_ended(place):
+    await place("/budget")
+    assert "no budget is set" in place.told
+    await place("/budget 200k")
+    await place("one two")
+    await place("/budget")
+    assert "of 200,000 tokens spent" in place.told
+    with pytest.raises(UsageError, match="no budget"):
+        await place("/budget much")
+    await place("/budget off")
+    assert place.talk.purse.budget is None

@@ -15,13 +15,18 @@ from chinwag.commands.sessions import write
 from chinwag.commands.table import FORMATS, Command, Group, Kind
 from chinwag.commands.words import escaped, flagged, number, plural, say, table
 from chinwag.context.pricing import Owed, shown
+from chinwag.engine.fitting import Filling
 from chinwag.errors import CommandError, UsageWrong, nearest
 from chinwag.talk.entry import AssistantSaid, Spoken
 from chinwag.talk.event import CopyAsked, Ear, Page
 from chinwag.talk.usage import Usage
 from chinwag.text.fences import Fence
 
-BAR = 30  # cells
+BAR = 48  # cells
+
+#: What fills a window, in the order it is sent, and what each is drawn with: told apart without
+#: colour, by how dark they are.
+_INKS = {"system": "█", "tools": "▓", "summary": "▚", "history": "▒", "free": "·", "reserve": "░"}
 
 
 async def tokens(bench: Bench, _: list[str], hear: Ear) -> None:
@@ -29,8 +34,11 @@ async def tokens(bench: Bench, _: list[str], hear: Ear) -> None:
     room = talk.context()
     mark = "" if room.exact else "~"
     share = room.used / room.window if room.window else 0.0
+    filled = talk.filling()
     lines = [
-        f"`{_bar(share)}` {mark}{room.used:,} of {room.window:,} tokens ({share:.0%})",
+        f"{mark}{room.used:,} of {room.window:,} tokens ({share:.0%})",
+        f"```text\n{_picture(filled)}\n```",
+        table(("", "tokens"), _filling_rows(filled, mark)),
         table(("", "now"), _rows(bench)),
     ]
     if not room.exact:
@@ -38,24 +46,88 @@ async def tokens(bench: Bench, _: list[str], hear: Ear) -> None:
     hear(Page("Tokens", "\n\n".join(lines)))
 
 
-def _bar(share: float) -> str:
-    full = min(BAR, round(share * BAR)) if share <= 0 else min(BAR, max(1, round(share * BAR)))
-    return "█" * full + "░" * (BAR - full)
+def _picture(filled: Filling) -> str:
+    """The window as a strip of cells; whatever is there gets one at least."""
+    sizes = _sizes(filled)
+    whole = sum(sizes.values()) or 1
+    cells = {
+        name: max(1, round(n * BAR / whole)) for name, n in sizes.items() if n and name != "free"
+    }
+    taken = sum(cells.values())
+    cells["free"] = max(0, BAR - taken)
+    return "".join(_INKS[name] * cells.get(name, 0) for name in _INKS)
+
+
+def _sizes(filled: Filling) -> dict[str, int]:
+    held = filled.system + filled.tools + filled.summary + filled.history
+    free = max(0, filled.window - held - filled.reserve)
+    return {
+        "system": filled.system,
+        "tools": filled.tools,
+        "summary": filled.summary,
+        "history": filled.history,
+        "free": free,
+        "reserve": filled.reserve,
+    }
+
+
+def _filling_rows(filled: Filling, mark: str) -> list[tuple[str, str]]:
+    names = {
+        "system": "system prompt",
+        "tools": "tools",
+        "summary": "summary of what came before",
+        "history": "conversation",
+        "free": "free",
+        "reserve": "kept free for the answer",
+    }
+    sizes = _sizes(filled)
+    return [
+        (f"{_INKS[name]} {words}", f"{mark if sizes[name] else ''}{sizes[name]:,}")
+        for name, words in names.items()
+        if sizes[name] or name in {"history", "free"}
+    ]
 
 
 def _rows(bench: Bench) -> list[tuple[str, str]]:
     talk = bench.conversation
     tally, usage = talk.session.tally, talk.session.usage
-    prompt, exact = talk.count(talk.system)
-    sure = bool(tally.tokenizer) or not tally.tokens
+    rules = talk.fitting.rules
     return [
         ("model", escaped("/".join(talk.choice))),
-        ("system prompt", f"{'' if exact or not prompt else '~'}{prompt:,} tokens"),
-        ("messages", f"{tally.messages:,} ({'' if sure else '~'}{tally.tokens:,} tokens)"),
-        ("turns", f"{tally.turns:,}"),
+        ("messages", f"{tally.messages:,} in {plural(tally.turns, 'turn')}"),
+        ("when it is full", f"{rules.policy}, at {rules.margin:.0%} of the window"),
         ("reported by the provider", _reported(usage)),
+        *_last(talk.session.last_answer),
         *_cost(bench.owed(talk.session), bench.prices_as_of),
+        *_next(bench),
+        *_today(bench),
+        *_budget(bench),
     ]
+
+
+def _last(answer: AssistantSaid | None) -> Iterator[tuple[str, str]]:
+    if answer is not None and answer.usage.total:
+        yield "of them the last answer", _reported(answer.usage)
+
+
+def _next(bench: Bench) -> Iterator[tuple[str, str]]:
+    """What the next message costs before a word of the answer, where that is known."""
+    talk = bench.conversation
+    price = talk.purse.price_of(talk.choice, talk.context().used)
+    if price:
+        yield "the next message", f"{shown(price)} for what it has to read"
+
+
+def _today(bench: Bench) -> Iterator[tuple[str, str]]:
+    counted, dollars = bench.today()
+    if dollars:
+        yield "today, in all sessions", f"{shown(dollars)} ({counted:,} tokens)"
+
+
+def _budget(bench: Bench) -> Iterator[tuple[str, str]]:
+    purse = bench.conversation.purse
+    if purse.budget is not None:
+        yield "budget", f"{purse.spent() or 'nothing'} of {purse.budget} spent"
 
 
 def _cost(owed: Owed, as_of: Callable[[], str]) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,7 @@ from chinwag.engine import refusals
 from chinwag.engine import request as requests
 from chinwag.engine.asking import Asking, CouldNotAsk
 from chinwag.engine.budget import Purse
-from chinwag.engine.fitting import Fitting, Rules
+from chinwag.engine.fitting import Filling, Fitting, Rules
 from chinwag.engine.models import Key, Models
 from chinwag.engine.options import merged
 from chinwag.engine.promises import Directory, Keeper, Knowledge, Meter, Nothing, Retrying
@@ -175,6 +175,10 @@ class Conversation(Shelf):
         """Tokens the next request would hold. O(1): the tally, bettered by reported usage."""
         used, exact = self._scale.used(self.session, self.system, self.choice, self.tools)
         return Context(used, self.fitting.window(self.choice), exact)
+
+    def filling(self) -> Filling:
+        """What fills the window of the model that answers next."""
+        return self.fitting.filling(self, self.choice)
 
     def count(self, text: str) -> tuple[int, bool]:
         """Tokens of ``text`` for the model that answers next, and whether that is exact."""

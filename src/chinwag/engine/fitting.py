@@ -88,6 +88,18 @@ class Room(msgspec.Struct, frozen=True):
         return max(0, int((self.budget - self.fixed) / self.scale))
 
 
+class Filling(msgspec.Struct, frozen=True):
+    """What the next request is made of, in tokens as the model counts; ``reserve`` is kept free
+    for the answer where somebody bounded it."""
+
+    window: int
+    system: int = 0
+    tools: int = 0
+    summary: int = 0
+    history: int = 0
+    reserve: int = 0
+
+
 class Fits(Protocol):
     """What the conversation gives to whoever makes room in it."""
 
@@ -150,6 +162,18 @@ class Fitting:
         if not self._scale.is_exact(key[1]):
             factor = self._scale.meter.corrected(key[1], sample) / sample
         return Room(window, budget, int(fixed * factor), factor or 1.0)
+
+    def filling(self, talk: Fits, key: Key) -> Filling:
+        """What fills the window. The parts add up to what `used` says."""
+        room = self.room(talk, key)
+        used, _ = self._scale.used(talk.session, talk.system, key, talk.tools)
+        system = int(self._scale.fixed(talk.system, (), key[1]) * room.scale)
+        tools = int(self._scale.fixed("", talk.tools, key[1]) * room.scale)
+        found = talk.session.compacted
+        summary = int(found[1].tokens * room.scale) if found and found[1].summary else 0
+        history = max(0, used - system - tools - summary)
+        reserve = talk.options.max_tokens or 0
+        return Filling(room.window, system, tools, summary, history, min(reserve, room.window))
 
     def check(self, talk: Fits, key: Key, tokens: int) -> None:
         """Whether a message of ``tokens`` can be answered at all, before it is settled.

@@ -50,6 +50,10 @@ class Meeting(Protocol):
         """``tell`` is called on the loop."""
         ...
 
+    def place(self, session_id: str) -> Path:
+        """Where programs of this machine meet about a session whose store names no place."""
+        ...
+
     async def ask(self, path: Path) -> Answer: ...
 
     async def can_be_asked(self, path: Path) -> Reply: ...
@@ -123,7 +127,8 @@ class Windows:
 
     async def _path(self, session_id: str) -> Path | None:
         try:
-            return await self._keeper.call(lambda store: store.meeting(session_id))
+            path, lasting = await self._keeper.call(lambda s: (s.meeting(session_id), s.lasting))
+            return path or (self._meeting.place(session_id) if lasting else None)
         except (ChinwagError, RuntimeError):  # no such session; or it is all over
             return None
 
