@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chinwag.boot import opens_screen
+from chinwag.boot import is_prompt, opens_screen
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,16 @@ def test_a_start_knows_every_option_that_takes_a_value():
     assert valued >= boot._WITH_VALUE
     assert valued - boot._WITH_VALUE == {"-f", "--file", *boot._MAYBE}
     assert alone >= boot._ALONE
+
+
+@pytest.mark.parametrize("words", [["what is this?"], ["one\ttwo", "three"], ["models list"]])
+def test_words_with_a_blank_are_a_prompt_and_need_no_parser(words):
+    assert is_prompt(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["hello"], ["models", "a b"], ["ask", "a b"], ["-m x", "a b"], ["a b", "--json"]],
+)
+def test_whatever_may_be_a_command_or_an_option_is_parsed(words):
+    assert not is_prompt(words)

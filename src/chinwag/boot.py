@@ -23,7 +23,7 @@ if MYPY:
 _WITH_VALUE = frozenset(
     (
         "-m --model -p --provider -s --system -n --session -t --temperature --max-tokens --top-p"
-        " --stop -o --option --reasoning --store --data-dir --config --theme"
+        " --stop -o --option --reasoning --schema --budget --store --data-dir --config --theme"
     ).split()
 )
 _ALONE = frozenset("-c --continue --private --vi --no-mouse -q --quiet -v --verbose".split())
@@ -68,6 +68,11 @@ def opens_screen(argv: list[str]) -> bool:
     return True
 
 
+def is_prompt(argv: list[str]) -> bool:
+    """Whether these are words for a model and nothing else: what has a blank is no command."""
+    return bool(argv) and any(map(str.isspace, argv[0])) and not any(w[:1] == "-" for w in argv)
+
+
 def _on_terminal() -> bool:
     if os.environ.get("TERM", "") in ("", "dumb") or os.environ.get("CHINWAG_PLAIN"):
         return False
@@ -82,12 +87,14 @@ def _run(argv: list[str], early: EarlyScreen | None) -> int:
 
     # Collecting during imports only walks what will live for ever: 8 % of a start.
     gc.disable()
-    if argv:
+    if argv and not is_prompt(argv):
         from chinwag.cli import run
     else:
         from chinwag.roads import run_bare as run
     gc.enable()
     gc.freeze()
+    if is_prompt(argv):
+        gc.set_threshold(50_000, 20, 20)  # over in a moment, and most of that is imports to come
     return run(argv, early)
 
 

@@ -16,6 +16,7 @@ os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: 50 ms where rich wou
 import typer
 
 from chinwag import __version__
+from chinwag.cli_sessions import Config, Data, Json, Store, sessions_app
 from chinwag.errors import ChinwagError, StoreError
 from chinwag.frontends.codes import ANSWERED, FAILED, WRONG_USE
 from chinwag.roads import Asked, Flags
@@ -38,10 +39,11 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Talk to any language model in the terminal.",
 )
-sessions_app = typer.Typer(no_args_is_help=True, help="List, show, rename and delete sessions.")
 config_app = typer.Typer(no_args_is_help=True, help="Where every setting comes from.")
 app.add_typer(sessions_app, name="sessions")
-keys_app = typer.Typer(no_args_is_help=True, help="API keys in a file only you can read.")
+keys_app = typer.Typer(
+    no_args_is_help=True, help="API keys, kept in the keyring or a file only you can read."
+)
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 
@@ -52,11 +54,6 @@ PLANNED = {
     "completion": ("bash", "zsh", "fish"),
 }
 COMMANDS = ("ask", "sessions", "models", "providers", "keys", "config", "doctor")
-
-Data = Annotated[str, typer.Option("--data-dir", metavar="DIR", help="Where sessions are kept.")]
-Config = Annotated[str, typer.Option("--config", metavar="FILE", help="The configuration file.")]
-Store = Annotated[str, typer.Option("--store", metavar="URL", help="file:DIR or memory:")]
-Json = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
@@ -83,6 +80,9 @@ def talk(  # noqa: PLR0917 - one parameter per option of interface.md, section 2
     resume: Annotated[
         str, typer.Option("-r", "--resume", metavar="[NAME]", help="Open one; a picker if bare.")
     ] = "",
+    fork: Annotated[
+        bool, typer.Option("--fork", help="With -r or -c: go on in a copy of that session.")
+    ] = False,
     latest: Annotated[
         bool, typer.Option("-c", "--continue", help="The session used last.")
     ] = False,
@@ -100,6 +100,10 @@ def talk(  # noqa: PLR0917 - one parameter per option of interface.md, section 2
     reasoning: Annotated[
         str, typer.Option("--reasoning", metavar="low|medium|high|off", help="How much to think.")
     ] = "",
+    schema: Annotated[
+        str,
+        typer.Option("--schema", metavar="FILE|JSON", help="The answer must be JSON that fits."),
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="One JSON object when done.")] = False,
     json_stream: Annotated[
         bool, typer.Option("--json-stream", help="One JSON event a line.")
@@ -108,6 +112,10 @@ def talk(  # noqa: PLR0917 - one parameter per option of interface.md, section 2
         bool, typer.Option("-x", "--extract", help="Only the first fenced code block.")
     ] = False,
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Print it when whole.")] = False,
+    budget: Annotated[
+        str,
+        typer.Option("--budget", metavar="AMOUNT", help="Stop before spending more: 0.50, 200k."),
+    ] = "",
     private: Annotated[bool, typer.Option("--private", help="Nothing is written.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="What would be sent, and its tokens.")
@@ -141,8 +149,10 @@ def talk(  # noqa: PLR0917 - one parameter per option of interface.md, section 2
         resume="" if resume == BARE else resume,
         pick=resume == BARE,
         latest=latest,
+        fork=fork,
         options=_options(option, temperature, max_tokens, top_p, reasoning),
         stop=tuple(stop or ()),
+        schema=schema,
         json=json,
         json_stream=json_stream,
         extract=extract,
@@ -155,8 +165,9 @@ def talk(  # noqa: PLR0917 - one parameter per option of interface.md, section 2
         "model": model,
         "provider": provider,
         "system": system,
-        "store": "memory:" if private else store,
+        "store": store,
         "private": private,
+        "budget": budget,
         "data_dir": data_dir,
         "plain": plain,
         "theme": theme,
@@ -192,58 +203,19 @@ def _flags(data_dir: str, store: str = "") -> Flags:
     return _given({"data_dir": data_dir, "store": store})
 
 
-@sessions_app.command("list")
-def sessions_list(
-    json: Json = False, data_dir: Data = "", store: Store = "", config: Config = ""
-) -> None:
-    """Every session, last used first."""
-    from chinwag import lists
-
-    raise typer.Exit(lists.sessions(_flags(data_dir, store), config, as_json=json))
-
-
-@sessions_app.command("show")
-def sessions_show(
-    name: str, json: Json = False, data_dir: Data = "", store: Store = "", config: Config = ""
-) -> None:
-    """One session as text, or as its document."""
-    from chinwag import lists
-
-    raise typer.Exit(lists.show(name, _flags(data_dir, store), config, as_json=json))
-
-
-@sessions_app.command("rename")
-def sessions_rename(
-    name: str, title: str, data_dir: Data = "", store: Store = "", config: Config = ""
-) -> None:
-    """Give a session another name."""
-    from chinwag import lists
-
-    raise typer.Exit(lists.rename(name, title, _flags(data_dir, store), config))
-
-
-@sessions_app.command("delete")
-def sessions_delete(
-    name: str,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    data_dir: Data = "",
-    store: Store = "",
-    config: Config = "",
-) -> None:
-    """Delete a session; asks first."""
-    from chinwag import lists
-
-    raise typer.Exit(lists.delete(name, _flags(data_dir, store), config, sure=yes))
-
-
 @app.command("models")
 def models(
-    query: Annotated[str, typer.Argument()] = "", json: Json = False, config: Config = ""
+    query: Annotated[str, typer.Argument()] = "",
+    json: Json = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask every provider anew, not the last day's list.")
+    ] = False,
+    config: Config = "",
 ) -> None:
     """Models that can be named, of every provider that can be reached."""
     from chinwag import lists
 
-    raise typer.Exit(lists.models(query, {}, config, as_json=json))
+    raise typer.Exit(lists.models(query, {}, config, as_json=json, anew=refresh))
 
 
 @app.command("providers")
@@ -287,11 +259,19 @@ def keys_list(json: Json = False, config: Config = "") -> None:
 
 
 @keys_app.command("set")
-def keys_set(provider: str, config: Config = "") -> None:
-    """Ask for a key, without showing it, and keep it."""
+def keys_set(
+    provider: str,
+    file: Annotated[bool, typer.Option("--file", help="In a file only you can read.")] = False,
+    keyring: Annotated[bool, typer.Option("--keyring", help="In the system's keyring.")] = False,
+    config: Config = "",
+) -> None:
+    """Ask for a key, without showing it, and keep it: in the keyring where one answers."""
     from chinwag import lists
 
-    raise typer.Exit(lists.set_key(provider, config))
+    if file and keyring:
+        raise typer.BadParameter("--file or --keyring, not both")
+    place = "file" if file else "keyring" if keyring else ""
+    raise typer.Exit(lists.set_key(provider, config, place=place))
 
 
 @keys_app.command("delete")

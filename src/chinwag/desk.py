@@ -21,13 +21,26 @@ from chinwag.commands.bench import Bench
 from chinwag.commands.parse import Called, Slip, Talk, parse
 from chinwag.commands.table import Sources, Suggestion, Table
 from chinwag.engine.conversation import Conversation
+from chinwag.engine.drafting import Drafting
+from chinwag.engine.windows import Windows
 from chinwag.errors import ChinwagError, ModelUnknown
 from chinwag.providers.base import ModelInfo
 from chinwag.stores.base import resolve
 from chinwag.stores.saver import ConflictReport, FailedReport, Report, SavedReport
-from chinwag.talk.event import Ear, Learnt, Level, Notice, Rested, Saved, SaveFailed, failed
-from chinwag.talk.message import AnyPart
+from chinwag.talk.event import (
+    DraftOffered,
+    Ear,
+    Learnt,
+    Level,
+    Notice,
+    Rested,
+    Saved,
+    SaveFailed,
+    failed,
+)
+from chinwag.talk.message import AnyPart, File
 from chinwag.talk.session import Header, Session, slug
+from chinwag.talk.unsent import Unsent
 
 LONG = 1000  # entries
 QUIET = 0.5  # seconds without a key or a word after which heavy work may begin
@@ -49,20 +62,22 @@ class Status(msgspec.Struct, frozen=True):
     queued_saves: int
     save_problem: str
     save_remedy: str = ""
+    following: str = ""
 
 
 class Opening(msgspec.Struct, frozen=True):
     """Which session to begin with: nothing set means a new, unnamed one.
 
-    ``name`` opens or begins, ``resume`` must exist, ``latest`` is the one used last, ``pick`` asks.
-    ``choice``, ``system`` and ``options`` were asked for on the command line: they hold for a
-    resumed session too.
+    ``name`` opens or begins, ``resume`` must exist, ``latest`` is the one used last, ``pick`` asks,
+    ``fork`` goes on in a copy. ``choice``, ``system`` and ``options`` were asked for on the command
+    line: they hold for a resumed session too.
     """
 
     name: str = ""
     resume: str = ""
     latest: bool = False
     pick: bool = False
+    fork: bool = False
     choice: tuple[str, str] | None = None
     system: str | None = None
     options: dict[str, Any] = {}
@@ -106,6 +121,8 @@ class Desk:
         models: Callable[[], Awaitable[Sequence[ModelInfo]]],
         prepare: Callable[[str], None],
         close: Callable[[], Awaitable[list[str]]],
+        windows: Windows | None = None,
+        drafting: Drafting | None = None,
     ) -> None:
         self.conversation = conversation
         self.table = table
@@ -119,6 +136,8 @@ class Desk:
         self._models = models
         self._prepare = prepare
         self._close = close
+        self._windows = windows
+        self._drafting = drafting
         self._late: Ear = _deaf
         self._problem = self._remedy = ""
         self._ready: asyncio.Event | None = None
@@ -152,11 +171,17 @@ class Desk:
             exact=context.exact,
             cost=self._cost(self.session),
             store=self._store_url,
-            private=not self._lasting,
-            queued_saves=self.conversation.unsaved if self._lasting else 0,
+            private=not self.lasting,
+            queued_saves=self.conversation.unsaved if self.lasting else 0,
             save_problem=self._problem,
             save_remedy=self._remedy,
+            following=self.conversation.following,
         )
+
+    @property
+    def lasting(self) -> bool:
+        """Whether what is said now is kept when the program has ended."""
+        return self._lasting and not self.conversation.private
 
     def count(self, text: str) -> tuple[int, bool]:
         self._typed = time.monotonic()
@@ -172,7 +197,7 @@ class Desk:
 
     def remember(self, line: str) -> None:
         """Keep a typed line for later sessions; a private talk leaves no trace."""
-        if self._lasting and line.strip():
+        if self.lasting and line.strip():
             self._in_background(aside(lambda: self._past.add(line)))
 
     # -- lines --------------------------------------------------------------------------------
@@ -194,11 +219,26 @@ class Desk:
         except ChinwagError as error:
             ear(failed(error))
         finally:
+            self._mind_windows()
             ear(Rested())
 
     async def _said(self, text: str, hear: Ear, parts: Sequence[AnyPart]) -> None:
-        if text.strip() or parts:
-            await self.conversation.say(text, hear, parts)
+        if not text.strip() and not parts:
+            return
+        if self.conversation.following and not await self.conversation.write_here(hear):
+            hear(DraftOffered(text))
+            await self._offer(hear, "read only: your message was not sent")
+            return
+        await self.conversation.say(text, hear, parts)
+
+    async def _offer(self, hear: Ear, title: str = "") -> None:
+        """Say what can be done about a session that somebody else writes."""
+        if self._windows is not None and self.conversation.following:
+            await self._windows.offer(hear, title)
+
+    def _mind_windows(self) -> None:
+        if self._windows is not None:
+            self._windows.mind()
 
     async def _handled(self, line: str, hear: Ear, parts: Sequence[AnyPart]) -> None:
         match parse(line):
@@ -207,13 +247,39 @@ class Desk:
             case Slip(notice=notice):
                 hear(Notice(notice))
             case Called() as called:
+                before = self.session.id
                 await self.table.perform(called, self._bench, hear)
+                if self.session.id != before:
+                    await self._offer(hear)
                 self._spare()
                 self._renew_tables()
                 self._renew_sources()
 
     def interrupt(self) -> bool:
         return self.conversation.interrupt()
+
+    # -- drafts -------------------------------------------------------------------------------
+
+    def draft_changed(self, text: str, cursor: int, pastes: Sequence[tuple[str, str]]) -> None:
+        """What stands in the input now; ``pastes`` are (placeholder in it, its text)."""
+        if self._drafting is not None and self.lasting:
+            draft = _unsent(text, cursor, pastes)
+            self._drafting.changed(self.session.id, draft, born=self.conversation.writes)
+
+    def draft_put_aside(self, text: str, pastes: Sequence[tuple[str, str]]) -> None:
+        """What stood in the input was given up; /draft finds it."""
+        if self._drafting is not None and self.lasting:
+            self._drafting.put_aside(_unsent(text, len(text), pastes))
+
+    async def draft_back(self, hear: Ear) -> None:
+        """Offer what had been typed in the session in front and was not sent."""
+        if self._drafting is None or not self.lasting or self.conversation.following:
+            return
+        session_id, born = self.session.id, self.conversation.writes
+        draft = await self._drafting.taken(session_id, born=born)
+        if draft and session_id == self.session.id:
+            pastes = tuple((p.name, p.text) for p in draft.attachments if isinstance(p, File))
+            hear(DraftOffered(draft.text, draft.cursor, pastes))
 
     # -- beside the lines ---------------------------------------------------------------------
 
@@ -235,7 +301,14 @@ class Desk:
         finally:
             self._ready.set()
         if stay:
-            self._in_background(self._fetch())
+            await self._stay()
+
+    async def _stay(self) -> None:
+        """Others may find us here, and we them; what a talk needs is fetched."""
+        if self._windows is not None:
+            self._windows.begin(self._late)
+        self._in_background(self._fetch())
+        await self._offer(self._late)
 
     async def _as_asked(self, opening: Opening, hear: Ear) -> None:
         """What the command line asked for holds for the session that was opened, too."""
@@ -280,6 +353,9 @@ class Desk:
             return
         else:
             found = resolve(wanted, headers)
+        if opening.fork:
+            await self.conversation.fork_of(found.id, hear)
+            return
         gc.disable()  # what is read is kept: walking it while it is made costs a third of the time
         try:
             await self.conversation.open(found.id, hear)
@@ -368,15 +444,14 @@ class Desk:
             case SavedReport(session_id=session, through=through):
                 self._problem = self._remedy = ""
                 self._late(Saved(session, through))
+                if self.conversation.may_go(session, through):
+                    self._in_background(self.conversation.release(session))
+                self._mind_windows()
             case FailedReport(session_id=session, reason=reason, hint=hint, waiting=waiting):
                 self._problem, self._remedy = reason, hint
                 self._late(SaveFailed(session, reason, waiting, hint))
             case ConflictReport(session_id=session):
-                if session == self.session.id:
-                    self._in_background(self.conversation.conflicted(self._late))
-                else:
-                    text = f"session {session} was changed by another program"
-                    self._late(Notice(text, Level.WARNING))
+                self._in_background(self.conversation.conflicted(session, self._late))
 
     async def close(self) -> list[str]:
         """Stop what runs, save what waits, let go of everything.
@@ -384,6 +459,10 @@ class Desk:
         Returns the ids of sessions whose end could not be saved.
         """
         self.interrupt()
+        if self._windows is not None:
+            self._windows.close()
+        if self._drafting is not None:
+            await aside(self._drafting.close)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -413,6 +492,11 @@ async def aside(work: Callable[[], None]) -> None:
 
     threading.Thread(target=run, daemon=True).start()
     await done
+
+
+def _unsent(text: str, cursor: int, pastes: Sequence[tuple[str, str]]) -> Unsent:
+    files = tuple(File(mime="text/plain", name=name, text=whole) for name, whole in pastes)
+    return Unsent(text, cursor, files)
 
 
 def _means(title: str, session_id: str, wanted: str) -> bool:

@@ -25,6 +25,10 @@ class OwnFiles:
         """At most ``limit`` bytes of UTF-8. Raises OSError, or ValueError saying what is wrong."""
         return await asyncio.to_thread(_read, _full(path), limit)
 
+    async def read_bytes(self, path: str, limit: int) -> bytes:
+        """At most ``limit`` bytes. Raises OSError, or ValueError saying what is wrong."""
+        return await asyncio.to_thread(_read_bytes, _full(path), limit)
+
 
 def _full(path: str) -> Path:
     try:
@@ -59,7 +63,7 @@ def _fill(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _read(path: Path, limit: int) -> str:
+def _read_bytes(path: Path, limit: int) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -67,6 +71,11 @@ def _read(path: Path, limit: int) -> str:
         data = file.read(limit + 1)
     if len(data) > limit:
         raise ValueError(f"it is over {limit:,} bytes")
+    return data
+
+
+def _read(path: Path, limit: int) -> str:
+    data = _read_bytes(path, limit)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from chinwag.errors import ChinwagError, ConfigError, UsageError
+from chinwag.errors import ChinwagError, ConfigError, StoreError, UsageError
 from chinwag.frontends.codes import ANSWERED, FAILED, INTERRUPTED, WRONG_USE, exit_code
 from chinwag.text.safe import safe
 
@@ -42,8 +42,10 @@ class Asked(msgspec.Struct, frozen=True):
     resume: str = ""
     pick: bool = False
     latest: bool = False
+    fork: bool = False
     options: tuple[tuple[str, str], ...] = ()
     stop: tuple[str, ...] = ()
+    schema: str = ""
     json: bool = False
     json_stream: bool = False
     extract: bool = False
@@ -54,15 +56,15 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def run_bare(argv: list[str], early: EarlyScreen | None) -> int:
-    """`chat` with nothing after it: no parser is needed to understand that."""
-    del argv
+    """`chat`, with nothing or a prompt after it: no parser is needed to understand that."""
     try:
-        return take(Asked(), {}, "", early)
+        return take(Asked(prompt=" ".join(argv)), {}, "", early)
     except ChinwagError as error:
         if early is not None:
             early.give_back()
         _say(f"{error.message} - {error.hint}" if error.hint else error.message)
-        return WRONG_USE
+        # Nothing has been asked of a model yet: only a store can have failed by itself.
+        return FAILED if isinstance(error, StoreError) else WRONG_USE
 
 
 def take(asked: Asked, flags: Flags, config: str, early: EarlyScreen | None) -> int:
@@ -137,10 +139,13 @@ def _opening(house: House, asked: Asked) -> Opening:
     for name, word in pairs:
         key, value = _read_any(read_option, name, word)
         chosen[key] = [*chosen.get("stop", []), *value] if key == "stop" else value
+    if asked.schema:
+        chosen["schema"] = _schema(asked.schema)
     return Opening(
         name=asked.session,
         resume=asked.resume,
         latest=asked.latest,
+        fork=asked.fork,
         pick=asked.pick,
         choice=house.asked_choice,
         system=house.asked_system,
@@ -159,6 +164,36 @@ def _read_any(read: Callable[[str, str], tuple[str, Any]], name: str, word: str)
         return name, loads(word)
     except ValueError:
         return name, word
+
+
+def _schema(told: str) -> dict[str, Any]:
+    """A JSON schema, written there or in a file. Raises UsageError where it is none."""
+    from chinwag.talk.codec import loads
+
+    try:
+        text = told if told.lstrip()[:1] == "{" else Path(told).expanduser().read_text("utf-8")
+        found = loads(text)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise UsageError(
+            f"the schema {told} cannot be read: {why}", hint="--schema FILE|JSON"
+        ) from None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError("the schema is no JSON object", hint='for instance {"type": "object"}')
+    return found
+
+
+def _misfit(schema: str, answer: str) -> str:
+    """Why ``answer`` is not what the schema asks for; "" where it is."""
+    from chinwag.talk.codec import loads
+    from chinwag.talk.fits import misfit
+
+    try:
+        return misfit(loads(answer), _schema(schema))
+    except ValueError:
+        return "it is no JSON"
 
 
 def _attached(asked: Asked) -> tuple[AnyPart, ...]:
@@ -223,6 +258,9 @@ async def _answered(
     code = exit_code(ear.failure, ear.answer) or (ANSWERED if saved else FAILED)
     if asked.extract and not (asked.json or asked.json_stream):
         return plain.extracted(ear, code)
+    if asked.schema and not code and (why := _misfit(asked.schema, ear.answer.text)):
+        _say(f"the answer does not fit the schema: {why}")
+        return FAILED
     return code
 
 
@@ -321,11 +359,6 @@ def _screen(house: House, asked: Asked, early: EarlyScreen | None) -> int:
     return ANSWERED
 
 
-def _theme(house: House) -> str:
-    theme = house.settings.theme
-    return theme if isinstance(theme, str) else "auto"
-
-
 def _columns() -> int:
     try:
         return os.get_terminal_size().columns
@@ -338,9 +371,10 @@ async def _shown(house: House, opening: Opening, early: EarlyScreen | None) -> D
 
     trace = _trace(house)
     desk = _desk(house, opening, trace)
+    desk.conversation.may_follow = True
     shell = Shell(
         desk,
-        theme=_theme(house),
+        theme=house.settings.theme,
         vi=house.settings.vi,
         mouse=house.settings.mouse,
         first_keys=early.hand_over() if early else None,

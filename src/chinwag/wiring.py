@@ -8,7 +8,9 @@ nowhere else.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,15 @@ from chinwag.commands.bench import Bench
 from chinwag.commands.table import Sources, Table
 from chinwag.config import secrets, sources
 from chinwag.config.history import History
+from chinwag.config.ledger import Ledger
 from chinwag.config.paths import Places, places
 from chinwag.config.private import write_private
 from chinwag.config.settings import ModelFacts, ProviderSettings, Settings
 from chinwag.context.counting import Counter, encoding_name
 from chinwag.context.pricing import UNKNOWN, Bill, Price
 from chinwag.desk import Desk, Found, aside
+from chinwag.engine.budget import Budget, Purse
+from chinwag.engine.budget import parse as read_budget
 from chinwag.engine.conversation import Conversation, Defaults
 from chinwag.engine.drafting import Drafting, Drafts
 from chinwag.engine.fitting import Rules
@@ -190,7 +195,7 @@ class House:
             lambda report: _across(loop, desk.report, report),
             private=self.settings.private,
         )
-        counter = Counter()
+        counter = Counter(partial(_read_or_nothing, self.places.counts))
         conversation = Conversation(
             directory=self.catalog,
             keeper=saver,
@@ -201,15 +206,20 @@ class House:
             fallback=self.settings.fallback,
             rules=self._rules(),
         )
+        conversation.purse = Purse(
+            partial(self._price, conversation), self._budget(), self._ledger()
+        )
         bill = Bill(partial(self._price, conversation))
-        windows = Windows(conversation, saver, _Meeting(self.store, loop))
+        windows = Windows(
+            conversation, saver, _Meeting(self.store, loop, self.places.data / ".meeting")
+        )
         drafting = Drafting(self._drafts)
         past = History(self.places.history, self._known_keys, private=bool(self.settings.private))
         bench = msgspec.structs.replace(
             self._bench(conversation, saver, store, bill),
             take_over=windows.take_over,
             drafts=drafting.recent,
-            forget_typed=partial(_forget_typed, past, drafting),
+            forget_typed=partial(_forget_typed, past, drafting, self.places.index),
         )
         desk = Desk(
             conversation=conversation,
@@ -224,12 +234,38 @@ class House:
             load_counter=partial(_load_tables, counter),
             models=self.models,
             prepare=self._prepare,
-            close=partial(_close, saver, self.catalog),
+            close=partial(_close, saver, self.catalog, partial(self._keep_counts, counter)),
             windows=windows,
             drafting=drafting,
         )
         desk.notices = self.loaded.notices
         return desk
+
+    def _ledger(self) -> Callable[[tuple[str, str], int, Decimal], None]:
+        """Writes down what was spent, beside the talk; a private talk leaves no trace."""
+        ledger, waiting = Ledger(self.places.spent), set[asyncio.Future[None]]()
+
+        def tell(key: tuple[str, str], tokens: int, dollars: Decimal) -> None:
+            if self.settings.private or not dollars:
+                return
+            task = asyncio.ensure_future(aside(partial(ledger.add, "/".join(key), tokens, dollars)))
+            waiting.add(task)
+            task.add_done_callback(waiting.discard)
+
+        return tell
+
+    def _keep_counts(self, counter: Counter) -> None:
+        data = counter.learnt()
+        if data is None or self.settings.private:
+            return
+        try:
+            write_private(self.places.counts, data)
+        except (OSError, ConfigError):
+            pass  # only a convenience: the next run learns again
+
+    def _budget(self) -> Budget | None:
+        told = self.settings.budget
+        return read_budget(told) if told else None
 
     def _rules(self) -> Rules:
         s = self.settings.context
@@ -264,6 +300,7 @@ class House:
             files=OwnFiles(),
             keys=self._keys,
             owed=bill.of,
+            today=Ledger(self.places.spent).of,
             prices_as_of=_prices_as_of,
             store_url=self.settings.store,
             private=not store.lasting,
@@ -424,10 +461,17 @@ class _Meeting:
     """How windows on one session meet: `engine.windows.Meeting`. Imported when they do."""
 
     def __init__(
-        self, make_store: Callable[[], SessionStore], loop: asyncio.AbstractEventLoop
+        self,
+        make_store: Callable[[], SessionStore],
+        loop: asyncio.AbstractEventLoop,
+        folder: Path,
     ) -> None:
         self._make_store = make_store
         self._loop = loop
+        self._folder = folder
+
+    def place(self, session_id: str) -> Path:
+        return self._folder / f"{session_id}.ask"
 
     def door(self, path: Path, asked: Callable[[str], Awaitable[str]]) -> Door:
         from chinwag.stores import takeover
@@ -451,11 +495,18 @@ class _Meeting:
         return await takeover.can_be_asked(path)
 
 
-async def _forget_typed(past: History, drafting: Drafting, session: Session) -> None:
-    """Remove what was typed in ``session``, sent or not, from the history and the drafts."""
+async def _forget_typed(past: History, drafting: Drafting, index: Path, session: Session) -> None:
+    """Remove the words of ``session``, sent or not, from history, drafts and search index."""
     drafting.forget(session.id)
     said = [entry.text for entry in session.entries if isinstance(entry, UserSaid)]
-    await aside(lambda: past.forget([*said, *(f"/{text}" for text in said)]))
+
+    def forget() -> None:
+        past.forget([*said, *(f"/{text}" for text in said)])
+        for ending in ("", "-journal", "-wal", "-shm"):  # the search index: it is made anew
+            with contextlib.suppress(OSError):
+                index.with_name(index.name + ending).unlink(missing_ok=True)
+
+    await aside(forget)
 
 
 def _memory() -> SessionStore:
@@ -472,9 +523,10 @@ def _across(loop: asyncio.AbstractEventLoop, tell: Callable[[Any], None], report
         pass
 
 
-async def _close(saver: Keeping, catalog: Catalog) -> list[str]:
+async def _close(saver: Keeping, catalog: Catalog, also: Callable[[], None]) -> list[str]:
     unsaved: list[str] = []
     await aside(lambda: unsaved.extend(saver.close(CLOSE_PATIENCE)))
+    await aside(also)
     try:
         await catalog.aclose()
     except ProviderError:

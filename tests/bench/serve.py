@@ -5,7 +5,8 @@
 "tokens=N" in the last message asks for N tokens, sent as fast as they are taken: 64 a chunk, or
 with "apart" one a chunk, as most servers send them. With "quarters" it stops after each quarter
 until somebody GETs /go, so that what a quarter costs the program can be read in between; GET /sent
-tells how many quarters have been handed over.
+tells how many quarters have been handed over. GET /arrived tells when the last question was here
+whole, on the clock that all processes share, and how many came.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 import re
 import sys
+import time
 
 SECTION = (
     "## Section\n\nThe lamp of the harbour burns all night, and *some* say it was **never** out. "
@@ -39,6 +41,8 @@ class Server:
     def __init__(self) -> None:
         self._go = asyncio.Event()
         self._sent = 0
+        self._arrived = 0.0
+        self._questions = 0
         self._frames = [frame({"content": token}) for token in TOKENS]
 
     def _pieces(self, count: int, each: int) -> list[bytes]:
@@ -52,6 +56,8 @@ class Server:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 size = re.search(r"content-length: (\d+)", head, re.IGNORECASE)
                 body = await reader.readexactly(int(size[1]) if size else 0)
+                if body:
+                    self._arrived, self._questions = time.monotonic(), self._questions + 1
                 await self._answer(head.split(" ", 2)[1], body.decode(), writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -66,6 +72,8 @@ class Server:
             self._plain(writer, {})
         elif path == "/sent":
             self._plain(writer, {"sent": self._sent})
+        elif path == "/arrived":
+            self._plain(writer, {"arrived": self._arrived, "questions": self._questions})
         else:
             self._plain(writer, {"data": [{"id": "bench"}]})
 
@@ -93,8 +101,8 @@ class Server:
         await writer.drain()
 
 
-async def main() -> None:
-    server = await asyncio.start_server(Server().handle, "127.0.0.1", 0)
+async def main(serving: Server) -> None:
+    server = await asyncio.start_server(serving.handle, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
         await asyncio.to_thread(sys.stdin.buffer.read)
@@ -102,4 +110,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(Server()))

@@ -23,6 +23,12 @@ class Table:
         """At most ``goal`` times something of the same run."""
         self._judged(name, f"{measured:.2f} x", f"{goal:.2f} x", measured <= goal, due)
 
+    def millis(self, name: str, measured: float, goal: float) -> None:
+        """At most so long on the machine the goals were set on; ``measured`` is in seconds."""
+        self._judged(
+            name, f"{measured * 1e3:.1f} ms", f"{goal:.1f} ms", measured * 1e3 <= goal, True
+        )
+
     def seconds(self, name: str, measured: float, goal: float) -> None:
         self._judged(name, f"{measured:+.2f} s", f"{goal:+.2f} s", measured <= goal, True)
 
@@ -39,7 +45,18 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
+def least(values: Sequence[float]) -> float:
+    """The first decile: what else runs on the machine only ever adds."""
+    return statistics.quantiles(values, n=10, method="inclusive")[0]
+
+
 def ms(values: Sequence[float]) -> str:
     """Median in milliseconds, and the spread."""
     low, middle, high = min(values), median(values), max(values)
     return f"{middle * 1e3:.1f} ms ({low * 1e3:.0f}-{high * 1e3:.0f})"
+
+
+def us(values: Sequence[float]) -> str:
+    """Median in microseconds, and where half of them lie."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle * 1e6:,.0f} us ({low * 1e6:,.0f}-{high * 1e6:,.0f})"

@@ -28,10 +28,10 @@ That is all there is to know about stone{n}x, the rest is weather, and a good ro
 """
 
 
-def talk(messages: int, name: str) -> tuple[Session, list[AnyEntry]]:
-    """A session of so many messages, questions and Markdown answers in turn."""
+def talk(messages: int, name: str, first: int = 0) -> tuple[Session, list[AnyEntry]]:
+    """A session of so many messages, questions and Markdown answers in turn, numbered on."""
     entries: list[AnyEntry] = [ModelChosen(provider="guide", model="guide"), Titled(title=name)]
-    entries += list(_said(messages))
+    entries += list(_said(messages, first))
     entries = [_marked(entry) for entry in entries]
     session = fold_all(Session(Birth(id=new_session_id(), created=now())), entries)
     return session, entries
@@ -43,8 +43,8 @@ def _marked(entry: AnyEntry) -> AnyEntry:
     return replace(entry, id=new_id(), at=now())
 
 
-def _said(messages: int) -> Iterator[AnyEntry]:
-    for n in range(messages // 2):
+def _said(messages: int, first: int) -> Iterator[AnyEntry]:
+    for n in range(first, first + messages // 2):
         question = f"How deep is the harbour at stone {n}, and who keeps the lamp there?"
         yield UserSaid(parts=(Text(question),), tokens=16, tokenizer="o200k_base")
         yield AssistantSaid(

@@ -19,14 +19,29 @@ class StoreKeeper(ListKeeper):
 
     def __init__(self):
         super().__init__()
-        self.store = MemoryStore()
+        self._stores = {private: MemoryStore() for private in (False, True)}
+
+    @property
+    def store(self):
+        return self._stores[self.private]
 
     def append(self, birth, entries, at, headline):
         super().append(birth, entries, at, headline)
         self.store.append(birth, entries, at=at, headline=headline)
 
+    def hide(self):
+        super().hide()
+        self._stores[True] = MemoryStore()
+
     async def call(self, fn):
         return fn(self.store)
+
+    def opened(self, session_id, through):
+        """What was imported went into the store itself."""
+        stored = self.store.read(session_id)
+        self.sessions[session_id] = list(stored.entries)
+        self.births[session_id] = stored.birth
+        super().opened(session_id, through)
 
 
 class Rows(Shelf):
@@ -67,6 +82,12 @@ class Drawer:
         if len(self.files[path]) > limit:
             raise ValueError(f"larger than {limit} bytes")
         return self.files[path]
+
+    async def read_bytes(self, path, limit):
+        data = await self.read_text(path, limit) if path in self.files else None
+        if data is None:
+            raise FileNotFoundError(2, "No such file or directory")
+        return data if isinstance(data, bytes) else data.encode()
 
 
 class Place:

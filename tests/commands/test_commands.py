@@ -628,7 +628,7 @@ async def test_events_are_data(place):
     assert not place.of(Settled)
 
 
-# -- making room ------------------------------------------------------------------------------------
+# -- making room -----------------------------------------------------------------------------------
 
 
 async def test_compacting_says_what_goes_what_stays_and_what_it_saves(place):

@@ -2,10 +2,15 @@
 
 A subclass says how to make a store, how to come back to it after a crash, and how to look at and
 change what is stored *behind the store's back*, so that reading is not tested by trusting writing.
+What several programs can reach at once inherits `SharedStoreContract`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +18,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from chinwag.errors import SessionConflict, SessionNotFound, StoreError
+from chinwag.errors import (
+    SessionConflict,
+    SessionLocked,
+    SessionNotFound,
+    SessionUnreadable,
+    StoreError,
+)
 from chinwag.stores.base import PartHead, SessionStore
 from chinwag.talk.delta import CallDelta, TextDelta, ThinkingDelta, UsageDelta
 from chinwag.talk.entry import (
@@ -74,7 +85,7 @@ EVERY_KIND: tuple[AnyEntry, ...] = (
 
 
 class StoreContract(ABC):
-    """Inherit, name the class Test…, and give the five ways below."""
+    """Inherit, name the class Test…, and give the six ways below."""
 
     @abstractmethod
     def make(self) -> SessionStore:
@@ -91,6 +102,10 @@ class StoreContract(ABC):
     @abstractmethod
     def poke(self, store: SessionStore, session_id: str, plain: dict[str, Any]) -> None:
         """Add one entry behind the store's back, as another program would."""
+
+    @abstractmethod
+    def spoil(self, store: SessionStore, digest: str) -> None:
+        """Change the bytes of a blob behind the store's back."""
 
     @abstractmethod
     def bill(self, store: SessionStore) -> int:
@@ -244,7 +259,164 @@ class StoreContract(ABC):
                 attempt(born.id)
         assert store.append(born, some(2), at=0, headline=Headline()) == 2
 
+    # -- the trash ------------------------------------------------------------------------------
+
+    def test_a_deleted_session_can_be_brought_back(self, store: SessionStore) -> None:
+        born, line = birth(imported="chatgpt"), Headline(title="harbour", updated="2026-11-20")
+        store.append(born, some(3), at=0, headline=line)
+        before = store.header(born.id)
+        store.delete(born.id)
+        store = self.again(store)
+        (found,) = store.trashed()
+        assert found.header.headline == line
+        assert (found.header.id, found.header.entries) == (born.id, 3)
+        assert re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d.*Z$", found.at)
+        store.restore(born.id)
+        assert store.trashed() == []
+        assert store.header(born.id) == before
+        assert [h.id for h in store.headers()] == [born.id]
+        assert store.append(born, some(1, 4), at=3, headline=line) == 4
+        stored = self.again(store).read(born.id)
+        assert (stored.birth, stored.entries) == (born, some(4))
+
+    def test_half_an_answer_goes_to_the_trash_and_comes_back(self, store: SessionStore) -> None:
+        born = birth()
+        store.append(born, some(1), at=0, headline=Headline())
+        store.begin_part(born.id, PartHead(2, "a1", "t"))
+        store.add_part(born.id, [TextDelta("half")], sync=True)
+        store.delete(born.id)
+        store = self.again(store)
+        assert store.append(born, some(2), at=0, headline=Headline()) == 2
+        assert store.read(born.id).rescued is None
+        store.delete(born.id)
+        store.prune(0)
+        assert store.append(born, some(1), at=0, headline=Headline()) == 1
+        store.begin_part(born.id, PartHead(2, "a2", "t"))
+        store.add_part(born.id, [TextDelta("half")], sync=True)
+        store.delete(born.id)
+        store.restore(born.id)
+        rescued = self.again(store).read(born.id).rescued
+        assert rescued is not None
+        assert rescued.id == "a2"
+
+    def test_the_newest_of_an_id_comes_back_first(self, store: SessionStore) -> None:
+        born = birth()
+        for size in (1, 2, 3):
+            store.append(born, some(size), at=0, headline=Headline(title=f"{size} of them"))
+            store.delete(born.id)
+        assert [t.header.entries for t in store.trashed()] == [3, 2, 1]
+        store.restore(born.id)
+        assert len(store.read(born.id).entries) == 3
+        assert [t.header.entries for t in store.trashed()] == [2, 1]
+
+    def test_nothing_is_restored_over_a_session(self, store: SessionStore) -> None:
+        born = birth()
+        store.append(born, some(2), at=0, headline=Headline())
+        store.delete(born.id)
+        store.append(born, some(1), at=0, headline=Headline())
+        with pytest.raises(SessionConflict):
+            store.restore(born.id)
+        assert store.read(born.id).entries == some(1)
+        assert [t.header.entries for t in store.trashed()] == [2]
+
+    def test_restoring_what_is_not_in_the_trash(self, store: SessionStore) -> None:
+        born = birth()
+        store.append(born, some(1), at=0, headline=Headline())
+        for name in ("20260101-000000-aaaaaa", "", "../x"):
+            with pytest.raises(SessionNotFound):
+                store.restore(name)
+        assert store.trashed() == []
+
+    def test_the_trash_is_let_go_of_in_time(self, store: SessionStore) -> None:
+        births = [birth() for _ in range(3)]
+        for born in births:
+            store.append(born, some(1), at=0, headline=Headline())
+        for born in births[:2]:
+            store.delete(born.id)
+        assert store.prune() == store.prune(0.5) == 0
+        assert {t.header.id for t in store.trashed()} == {b.id for b in births[:2]}
+        assert store.prune(0) == 2
+        assert store.trashed() == []
+        with pytest.raises(SessionNotFound):
+            store.restore(births[0].id)
+        assert [h.id for h in self.again(store).headers()] == [births[2].id]
+
+    # -- a part of a session --------------------------------------------------------------------
+
+    @pytest.mark.parametrize(
+        ("after", "upto", "wanted"),
+        [
+            (0, None, range(1, 8)),
+            (5, None, range(6, 8)),
+            (6, None, range(7, 8)),
+            (7, None, ()),
+            (99, None, ()),
+            (-3, None, range(1, 8)),
+            (2, 4, range(3, 5)),
+            (0, 0, ()),
+            (4, 2, ()),
+            (5, 99, range(6, 8)),
+        ],
+    )
+    def test_a_span_is_those_entries_and_the_count_of_all(
+        self, store: SessionStore, after: int, upto: int | None, wanted: range
+    ) -> None:
+        born = birth()
+        store.append(born, some(3), at=0, headline=Headline())
+        store.append(born, some(4, 4), at=3, headline=Headline())
+        expected = tuple(some(7)[n - 1] for n in wanted), 7
+        assert store.span(born.id, after, upto) == expected
+        assert self.again(store).span(born.id, after, upto) == expected
+
+    def test_a_span_of_every_kind_and_of_nothing(self, store: SessionStore) -> None:
+        born, empty = birth(), birth()
+        store.append(born, EVERY_KIND, at=0, headline=Headline())
+        store.append(empty, (), at=0, headline=Headline())
+        entries, count = store.span(born.id, 3)
+        assert (_without_numbers(entries), count) == (
+            _without_numbers(EVERY_KIND[3:]),
+            len(EVERY_KIND),
+        )
+        assert store.span(empty.id, 0) == ((), 0)
+        with pytest.raises(SessionNotFound):
+            store.span("20260101-000000-aaaaaa", 0)
+
+    # -- blobs ----------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("data", [b"", b"\0\xff" * 7, os.urandom(300_000)], ids=len)
+    def test_a_blob_is_kept_under_its_hash(self, store: SessionStore, data: bytes) -> None:
+        digest = store.put_blob(data)
+        assert digest == hashlib.sha256(data).hexdigest()
+        assert store.put_blob(data) == digest
+        store = self.again(store)
+        assert store.blob(digest) == data
+        assert store.headers() == []
+
+    def test_a_blob_that_is_not_there(self, store: SessionStore) -> None:
+        store.put_blob(b"something")
+        for digest in ("0" * 64, "", "../../x", "ab", "A" * 64, "0" * 63 + "/"):
+            with pytest.raises(SessionNotFound):
+                store.blob(digest)
+
+    def test_a_blob_that_is_another_now(self, store: SessionStore) -> None:
+        digest = store.put_blob(b"what was kept")
+        other = store.put_blob(b"untouched")
+        self.spoil(store, digest)
+        with pytest.raises(SessionUnreadable):
+            store.blob(digest)
+        assert store.blob(other) == b"untouched"
+
     # -- locks ----------------------------------------------------------------------------------
+
+    def test_nobody_holds_what_nobody_else_opened(self, store: SessionStore) -> None:
+        born = birth()
+        assert store.holder(born.id) == ""
+        store.append(born, some(1), at=0, headline=Headline())
+        assert store.holder(born.id) == ""
+        store.lock(born.id)
+        assert store.holder(born.id) == ""
+        store.unlock(born.id)
+        assert store.holder(born.id) == ""
 
     def test_locks_may_be_taken_and_left_twice(self, store: SessionStore) -> None:
         born = birth()
@@ -321,6 +493,140 @@ class StoreContract(ABC):
                 attempt()
             assert caught.value.message
             assert "\n" not in caught.value.message + caught.value.hint
+
+
+class SharedStoreContract(StoreContract):
+    """What else holds where a second program can reach the same store."""
+
+    @abstractmethod
+    def beside(self, store: SessionStore) -> SessionStore:
+        """The same store as a second program has it open, the first one still running."""
+
+    @pytest.fixture
+    def other(self, store: SessionStore) -> Iterator[SessionStore]:
+        other = self.beside(store)
+        yield other
+        other.close()
+
+    def test_the_second_is_told_who_writes(self, store: SessionStore, other: SessionStore) -> None:
+        born = birth()
+        store.append(born, some(1), at=0, headline=Headline())
+        store.lock(born.id)
+        began = time.monotonic()
+        owner = other.holder(born.id)
+        assert time.monotonic() - began < 0.2
+        assert str(os.getpid()) in owner
+        assert store.holder(born.id) == ""
+        with pytest.raises(SessionLocked) as caught:
+            other.lock(born.id)
+        assert time.monotonic() - began < 0.4
+        assert caught.value.owner == owner
+        store.unlock(born.id)
+        assert other.holder(born.id) == ""
+        other.lock(born.id)
+        assert str(os.getpid()) in store.holder(born.id)
+
+    def test_two_cannot_write_the_same_place(
+        self, store: SessionStore, other: SessionStore
+    ) -> None:
+        born = birth()
+        store.append(born, some(2), at=0, headline=Headline(title="ours"))
+        store.lock(born.id)
+        with pytest.raises((SessionLocked, SessionConflict)):
+            other.append(born, some(1, 9), at=2, headline=Headline(title="theirs"))
+        assert store.append(born, some(1, 3), at=2, headline=Headline(title="ours")) == 3
+        store.unlock(born.id)
+        with pytest.raises(SessionConflict) as caught:
+            other.append(born, some(1, 9), at=2, headline=Headline(title="theirs"))
+        assert (caught.value.expected, caught.value.found) == (2, 3)
+        other.unlock(born.id)
+        assert store.read(born.id).entries == some(3)
+        assert store.header(born.id).headline.title == "ours"
+
+    def test_writers_take_turns(self, store: SessionStore, other: SessionStore) -> None:
+        born = birth()
+        at = 0
+        for _ in range(3):
+            for one in (store, other):
+                stored = one.read(born.id) if at else None
+                assert len(stored.entries if stored else ()) == at
+                at = one.append(born, some(1, at + 1), at=at, headline=Headline())
+                one.unlock(born.id)
+        assert other.read(born.id).entries == some(6)
+
+    def test_the_end_is_followed_while_another_writes(
+        self, store: SessionStore, other: SessionStore
+    ) -> None:
+        born = birth()
+        store.lock(born.id)
+        for n in range(1, 5):
+            store.append(born, some(1, n), at=n - 1, headline=Headline(title=str(n)))
+            assert other.span(born.id, n - 1) == (some(1, n), n)
+            assert other.header(born.id).entries == n
+            assert [h.headline.title for h in other.headers()] == [str(n)]
+        assert str(os.getpid()) in other.holder(born.id)  # following took nothing away
+
+    def test_half_an_answer_of_a_writer_is_not_rescued_by_another(
+        self, store: SessionStore, other: SessionStore
+    ) -> None:
+        born = birth()
+        store.lock(born.id)
+        store.append(born, some(1), at=0, headline=Headline())
+        store.begin_part(born.id, PartHead(2, "a1", "t"))
+        store.add_part(born.id, [TextDelta("half")], sync=True)
+        assert other.read(born.id).rescued is None
+        store.add_part(born.id, [TextDelta(" and whole")], sync=True)
+        answer = AssistantSaid(id="a1", parts=(Text("half and whole"),))
+        assert store.append(born, (answer,), at=1, headline=Headline()) == 2
+        store.end_part(born.id)
+        assert other.span(born.id, 1) == ((answer,), 2)
+
+    def test_an_answer_that_comes_in_is_heard_by_another(
+        self, store: SessionStore, other: SessionStore
+    ) -> None:
+        born, head = birth(), PartHead(2, "a1", "2026-11-20T09:00:02.000Z", "p", "m")
+        store.lock(born.id)
+        store.append(born, some(1), at=0, headline=Headline())
+        assert other.overheard(born.id, 0) is None
+        store.begin_part(born.id, head)
+        assert other.overheard(born.id, 0) == (head, ())
+        store.add_part(born.id, [TextDelta("a"), TextDelta("b")], sync=True)
+        store.add_part(born.id, [ThinkingDelta(text="c")], sync=True)
+        deltas = (TextDelta("a"), TextDelta("b"), ThinkingDelta(text="c"))
+        for since in range(4):
+            assert other.overheard(born.id, since) == (head, deltas[since:])
+        store.end_part(born.id)
+        assert other.overheard(born.id, 0) is None
+
+    def test_more_is_waited_for_but_not_for_ever(
+        self, store: SessionStore, other: SessionStore
+    ) -> None:
+        born = birth()
+        store.append(born, some(2), at=0, headline=Headline())
+        assert other.wait(born.id, 1, 0)
+        assert not other.wait(born.id, 2, 0.02)
+        store.append(born, some(1, 3), at=2, headline=Headline())
+        assert other.wait(born.id, 2, 5)
+
+    def test_the_second_may_not_delete_what_is_being_written(
+        self, store: SessionStore, other: SessionStore
+    ) -> None:
+        born = birth()
+        store.append(born, some(1), at=0, headline=Headline())
+        store.lock(born.id)
+        with pytest.raises(SessionLocked):
+            other.delete(born.id)
+        assert store.append(born, some(1, 2), at=1, headline=Headline()) == 2
+        store.unlock(born.id)
+        other.delete(born.id)
+        other.unlock(born.id)
+        with pytest.raises((SessionConflict, SessionNotFound)):
+            store.append(born, some(1, 3), at=2, headline=Headline())
+        assert other.trashed()[0].header.entries == 2
+
+    def test_blobs_are_shared(self, store: SessionStore, other: SessionStore) -> None:
+        assert other.blob(store.put_blob(b"seen by both")) == b"seen by both"
+        assert store.put_blob(b"one") == other.put_blob(b"one")
 
 
 def _without_numbers(entries: tuple[AnyEntry, ...]) -> list[Any]:

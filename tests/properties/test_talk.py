@@ -25,6 +25,7 @@ from chinwag.talk.entry import (
     Rewound,
     Status,
     SystemSet,
+    Tagged,
     Titled,
     ToolReturned,
     UserSaid,
@@ -74,6 +75,7 @@ entries = st.one_of(
     st.builds(Cleared, keep_system=st.booleans(), **common),
     st.builds(Rewound, to=st.integers(-1, 40), why=st.sampled_from(["undo", "redo", "edit"])),
     st.builds(Noted, text=words, **common),
+    st.builds(Tagged, metadata=st.dictionaries(words, words | counts), **common),
 )
 histories = st.lists(entries, max_size=25)
 BIRTH = Birth(id="20261126-000000-aaaaaa", created="2026-11-26T00:00:00.000Z")

@@ -252,7 +252,7 @@ async def test_a_thousand_cancels(apart):
     for batch in range(CANCELS // AT_ONCE):
         some = [providers[(batch * AT_ONCE + n) % len(STAGES)] for n in range(AT_ONCE)]
         # Most instants are early ones: that is where the stages are close together.
-        instants = [rnd.choice((0.0, 0.005, 0.03, 0.08)) * rnd.random() for _ in some]
+        instants = [rnd.choice((0.0, 0.005, 0.03, 0.16)) * rnd.random() for _ in some]
         stopping = [rnd.random() < 0.5 for _ in some]
         took += await asyncio.gather(*map(cancelled, some, instants, stopping))
     gc.unfreeze()

@@ -15,7 +15,7 @@ from chinwag.stores.disk import Disk
 #: What may be refused; reading who we are is no call to the disk.
 CALLS = (
     "open close pread pwrite truncate fdatasync fsync sync_folder fstat lstat link rename unlink "
-    "mkdir listdir flock"
+    "mkdir rmdir touch listdir scan flock"
 ).split()
 SHORT = -1  # instead of an errno: half of the bytes are written
 

@@ -6,19 +6,30 @@ was not cannot; when the disk is well again the same store goes on as if nothing
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
+import os
 import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from chinwag.errors import SessionConflict, SessionNotFound, SessionUnreadable, StoreUnavailable
+from chinwag.errors import (
+    SessionConflict,
+    SessionNotFound,
+    SessionUnreadable,
+    StoreUnavailable,
+    UsageError,
+)
+from chinwag.stores import blobs
 from chinwag.stores.base import PartHead
 from chinwag.stores.files import FileStore
 from chinwag.talk.delta import TextDelta
-from chinwag.talk.entry import AnyEntry, AssistantSaid
-from chinwag.talk.message import Text
+from chinwag.talk.entry import AnyEntry, AssistantSaid, UserSaid
+from chinwag.talk.message import File, Text
 from chinwag.talk.session import Birth, Headline
 from contracts.store import birth, some
 from stores.disks import SHORT, TestDisk
@@ -31,8 +42,10 @@ ERRORS = {
     "files": errno.EMFILE,
     "short": SHORT,
 }
-WANTED = some(7)
-ENDS = (2, 3, 6, 7)  # the appends of a life: which entries have been said by then
+LARGE = UserSaid(id="large", parts=(Text("look"), File(name="f", text="long " * 600)))
+WANTED: tuple[AnyEntry, ...] = (*some(6), LARGE, *some(2, 7))
+ENDS = (2, 3, 6, 7, 9)  # the appends of a life: which entries have been said by then
+MEMORY = Path("/dev/shm")  # where there is none, the lives are lived on the disk: it takes longer
 
 
 class Run:
@@ -44,43 +57,73 @@ class Run:
         self.store = FileStore(root, self.disk, whole=whole)
         self.born: Birth = birth()
         self.acknowledged: tuple[AnyEntry, ...] = ()
-        self.refusals = 0
+        self.kept: dict[str, bytes] = {}
         self.sentences: list[tuple[str, str]] = []
         self.vanished = False
+        self.away = False  # whether it may still lie in the trash
         self.met = False  # whether the call that was to fail was made at all
 
     def live(self) -> None:
-        for end in ENDS:
-            self._try(WANTED[len(self.acknowledged) : end])
+        for end in ENDS[:-1]:
+            self._append(WANTED[len(self.acknowledged) : end])
         self._part()
-        self._list()
+        self._trash()
+        if not self.away:
+            self._append(WANTED[len(self.acknowledged) :])
+        self._refusable(self._blob)
+        self._look()
+        self._refusable(lambda: self.store.prune(1))
 
-    def _try(self, waiting: tuple[AnyEntry, ...]) -> bool:
-        at = len(self.acknowledged)
+    def _refusable(self, act: Callable[[], object]) -> bool:
+        """Whether it was done; if not, the refusal said why and what to do."""
         try:
-            got = self.store.append(self.born, waiting, at=at, headline=Headline(title=f"{at}"))
+            act()
         except StoreUnavailable as error:
             self.sentences.append((error.message, error.hint))
-            self.refusals += 1
             return False
-        self.acknowledged += waiting
-        assert got == len(self.acknowledged)
         return True
 
-    def _part(self) -> None:
-        try:
-            self.store.begin_part(self.born.id, PartHead(8, "p", "t"))
-            self.store.add_part(self.born.id, [TextDelta("half")], sync=True)
-            self.store.end_part(self.born.id)
-        except StoreUnavailable:
-            self.refusals += 1
+    def _append(self, waiting: tuple[AnyEntry, ...]) -> bool:
+        at = len(self.acknowledged)
 
-    def _list(self) -> None:
-        try:
+        def append() -> None:
+            got = self.store.append(self.born, waiting, at=at, headline=Headline(title=f"{at}"))
+            self.acknowledged += waiting
+            assert got == len(self.acknowledged)
+
+        return self._refusable(append)
+
+    def _part(self) -> None:
+        name = self.born.id
+        self._refusable(lambda: self.store.begin_part(name, PartHead(8, "p", "t")))
+        with contextlib.suppress(UsageError):  # if it was not begun
+            delta = [TextDelta("half")]
+            self._refusable(lambda: self.store.add_part(name, delta, sync=True))
+        self._refusable(lambda: self.store.end_part(name))
+
+    def _trash(self) -> None:
+        """There and back again; a refusal leaves it where it was, or where it is to be."""
+        if not self.acknowledged:
+            return
+        self._refusable(lambda: self.store.delete(self.born.id))
+        self._refusable(self.store.trashed)
+        with contextlib.suppress(SessionNotFound, SessionConflict):  # it was not deleted
+            self.away = not self._refusable(lambda: self.store.restore(self.born.id))
+
+    def _blob(self) -> None:
+        data = b"content " * 100
+        self.kept[self.store.put_blob(data)] = data
+
+    def _look(self) -> None:
+        def look() -> None:
             self.store.header(self.born.id)
             self.store.headers()
-        except StoreUnavailable:
-            self.refusals += 1
+            entries, count = self.store.span(self.born.id, 1)
+            assert count >= len(self.acknowledged)
+            assert len(entries) == count - 1
+
+        try:
+            self._refusable(look)
         except (SessionNotFound, SessionUnreadable):
             self.vanished = True
 
@@ -88,59 +131,90 @@ class Run:
         """With a disk that is well: first read, then go on, in the same program and the next."""
         self.met = self.disk.calls >= self.fail_at
         assert all(message and hint for message, hint in self.sentences)
-        assert not (self.vanished and self.acknowledged)
         self.disk.heal()
         if self.acknowledged:
+            self._found(self.store)
             assert self.store.read(self.born.id).entries == self.acknowledged
         while len(self.acknowledged) < len(WANTED):
-            assert self._try(WANTED[len(self.acknowledged) :][:2])
+            assert self._append(WANTED[len(self.acknowledged) :][:2])
         assert self.store.read(self.born.id).entries == WANTED
         self._killed(WANTED)
-        shutil.rmtree(self.root)
+
+    def _found(self, store: FileStore) -> None:
+        """It is among the sessions or, where it could not be restored, in the trash: whole."""
+        if [h.id for h in store.headers()] != [self.born.id]:
+            assert self.vanished or self.sentences
+            (gone,) = store.trashed()
+            assert gone.header.entries == len(self.acknowledged)
+            store.restore(self.born.id)
 
     def check_after_kill(self) -> None:
         self._killed(self.acknowledged)
-        shutil.rmtree(self.root, ignore_errors=True)
 
     def _killed(self, least: tuple[AnyEntry, ...]) -> None:
         self.disk.crash()
         path = self.root / "sessions" / f"{self.born.id}.json"
-        if not least and not path.exists():
-            return
         with FileStore(self.root, TestDisk(syncs=False), whole=self.whole) as store:
+            if least:
+                self._found(store)
+            elif not path.exists():
+                return
             store.lock(self.born.id)
             entries = store.read(self.born.id).entries
             assert entries[: len(least)] == least
             assert entries == WANTED[: len(entries)]
             assert len(json.loads(path.read_text("utf-8"))["messages"]) == len(entries)
             assert [h.id for h in store.headers()] == [self.born.id]
+            for digest, data in self.kept.items():
+                assert store.blob(digest) == data
 
 
-SWEEPS = [
-    *(
-        (error, forever, whole)
-        for error in ("full", "broken", "short")
-        for forever in (False, True)
-        for whole in (False, True)
-    ),
-    *((error, True, False) for error in ("quota", "read-only", "files")),
-]
+#: What differs in what it leads to; the others are of the long run.
+QUICK = {
+    *((error, True, False) for error in ERRORS),
+    *((error, False, False) for error in ("full", "broken", "short")),
+    *((error, error == "broken", True) for error in ("full", "broken")),
+}
+SWEEPS = [(e, f, w) for e in ERRORS for f in (False, True) for w in (False, True)]
 
 
-@pytest.mark.parametrize(("name", "forever", "whole"), SWEEPS)
-def test_sweep(tmp_path: Path, name: str, forever: bool, whole: bool) -> None:
-    error = ERRORS[name]
+@pytest.fixture
+def lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    where = MEMORY if os.access(MEMORY, os.W_OK) else tmp_path
+    monkeypatch.setattr(blobs, "INLINE", 2000)
+    with tempfile.TemporaryDirectory(dir=where) as folder:
+        yield Path(folder)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.function is test_sweep:
+        sweeps = sorted(QUICK) if metafunc.config.getoption("--soak") == 1 else SWEEPS
+        metafunc.parametrize(("name", "forever", "whole"), sweeps)
+
+
+@pytest.mark.slow
+def test_sweep(lives: Path, name: str, forever: bool, whole: bool) -> None:
     for number in range(1, 1000):
-        run = Run(tmp_path / f"{number}-on", number, error, forever=forever, whole=whole)
-        run.live()
-        run.check()
-        if not run.met:
+        for ended in ("on", "killed"):
+            root = lives / f"{number}-{ended}"
+            run = Run(root, number, ERRORS[name], forever=forever, whole=whole)
+            try:
+                run.live()
+                if ended == "on":
+                    run.check()
+                else:
+                    run.check_after_kill()
+            except BaseException as error:
+                error.add_note(f"call {number}, {run.disk.names[number - 3 : number + 3]}, {ended}")
+                raise
+            met = run.disk.calls >= number if ended == "on" else True
+            shutil.rmtree(root, ignore_errors=True)
+            if not met:
+                break
+        if not met:
             break
-        run = Run(tmp_path / f"{number}-killed", number, error, forever=forever, whole=whole)
-        run.live()
-        run.check_after_kill()
-    assert number > 60
-    assert run.refusals == 0
+    assert number > 150
+    assert run.sentences == []
 
 
 def test_a_failed_sync_is_never_asked_again_of_the_same_file(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from chinwag.stores.base import SessionStore
 from chinwag.stores.files import FileStore
-from contracts.store import StoreContract
+from contracts.store import SharedStoreContract
 from stores.disks import TestDisk
 
 
-class TestFileStore(StoreContract):
+class TestFileStore(SharedStoreContract):
     whole: bool | None = None
 
     @pytest.fixture(autouse=True)
@@ -38,6 +38,14 @@ class TestFileStore(StoreContract):
         whole = json.loads(path.read_text("utf-8"))
         whole["messages"].append(plain)
         path.write_text(json.dumps(whole), "utf-8")
+
+    def spoil(self, store: SessionStore, digest: str) -> None:
+        path = self.root / "blobs" / digest[:2] / digest[2:]
+        path.write_bytes(path.read_bytes()[::-1])
+
+    def beside(self, store: SessionStore) -> SessionStore:
+        self.disks.append(TestDisk())
+        return FileStore(self.root, self.disks[-1], whole=self.whole)
 
     def bill(self, store: SessionStore) -> int:
         return sum(len(disk.opened) for disk in self.disks)

@@ -23,6 +23,10 @@ class TestMemoryStore(StoreContract):
         assert isinstance(store, MemoryStore)
         store._sessions[session_id].lines.append(json.dumps(plain).encode())
 
+    def spoil(self, store: SessionStore, digest: str) -> None:
+        assert isinstance(store, MemoryStore)
+        store._blobs[digest] += b"!"
+
     def bill(self, store: SessionStore) -> int:
         return 0
 

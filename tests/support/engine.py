@@ -15,7 +15,7 @@ class ListKeeper:
     """Keeps entries in lists; can be told to refuse."""
 
     def __init__(self):
-        self.sessions = {}
+        self.sessions = self.lasting = {}
         self.births = {}
         self.parts = {}
         self.log = []
@@ -56,16 +56,18 @@ class ListKeeper:
     async def call(self, fn):
         return fn(self)
 
-    private = False
+    @property
+    def private(self):
+        return self.sessions is not self.lasting
 
     def hide(self):
-        self.private = True
+        self.sessions = {}
 
     def reveal(self):
-        self.private = False
+        self.sessions = self.lasting
 
     async def erase(self, session_id):
-        self.sessions.pop(session_id, None)
+        self.lasting.pop(session_id, None)
 
     def kick(self):
         self.log.append(("kick",))

@@ -37,6 +37,7 @@ class Status(msgspec.Struct, frozen=True):
     private: bool = False
     queued_saves: int = 0
     save_problem: str = ""
+    following: str = ""
 
 
 class Suggestion(msgspec.Struct, frozen=True):
@@ -107,6 +108,9 @@ class FakeDesk:
         self.handled: list[str] = []
         self.remembered: list[str] = []
         self.started = False
+        self.draft: tuple[str, int, tuple[Any, ...]] = ("", 0, ())
+        self.aside: list[tuple[str, tuple[Any, ...]]] = []
+        self.kept_draft: e.DraftOffered | None = None
         self.on_start: Sequence[Step] = ()
         self._draft = Draft()
         self._stop = asyncio.Event()
@@ -192,6 +196,16 @@ class FakeDesk:
 
     def remember(self, line: str) -> None:
         self.remembered.append(line)
+
+    def draft_changed(self, text, cursor, pastes) -> None:
+        self.draft = text, cursor, tuple(pastes)
+
+    def draft_put_aside(self, text, pastes) -> None:
+        self.aside.append((text, tuple(pastes)))
+
+    async def draft_back(self, hear: e.Ear) -> None:
+        if self.kept_draft is not None:
+            hear(self.kept_draft)
 
     async def start(self, hear: e.Ear) -> None:
         self.started = True

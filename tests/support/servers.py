@@ -252,7 +252,9 @@ def _read(file: Any) -> Asked | None:
     while (raw := file.readline().strip()) != b"":
         name, _, value = raw.decode("latin-1").partition(":")
         headers[name.lower()] = value.strip()
-    return Asked(line[0], line[1], headers, file.read(int(headers.get("content-length", 0))))
+    size = int(headers.get("content-length", 0))
+    body = file.read(size)
+    return Asked(line[0], line[1], headers, body) if len(body) == size else None  # it went away
 
 
 def _shut(connection: socket.socket) -> None:

@@ -1,9 +1,9 @@
-"""A session as text in each form we write, and our own form back again. Pure.
+"""A session as text in each form we write. Pure; `stores.importing` reads two of them again.
 
-Invariants: `json` is the whole session and reads back to an equal one; the other forms hold what a
-reader sees, the path from the first message to the last. What people open elsewhere (Markdown, a
-page, plain text) went through ``text.safe``; a page runs nothing and loads nothing. What comes back
-from a file is foreign: it can only raise SessionUnreadable.
+Invariants: `json` is the whole session and reads back to an equal one; `openai` reads back to the
+same messages; the other forms hold what a reader sees, the path from the first message to the last.
+What people open elsewhere (Markdown, a page, plain text) went through ``text.safe``; a page runs
+nothing and loads nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from typing import Any
 
 import msgspec
 
-from chinwag.errors import SessionUnreadable
+from chinwag.stores import document
 from chinwag.talk import codec
 from chinwag.talk.entry import (
-    AnyEntry,
     AssistantSaid,
     Cleared,
     Compacted,
@@ -25,12 +24,10 @@ from chinwag.talk.entry import (
     Status,
     SystemSet,
     ToolReturned,
-    Unknown,
     UserSaid,
-    new_id,
 )
-from chinwag.talk.message import AnyPart, Call, Result, Text, Thinking
-from chinwag.talk.session import Birth, Session, begin
+from chinwag.talk.message import AnyPart, Call, File, Image, Result, Text, Thinking
+from chinwag.talk.session import Session
 from chinwag.text.safe import safe, safe_line
 
 MOST_ENTRIES = 1_000_000
@@ -40,100 +37,7 @@ MOST_ENTRIES = 1_000_000
 
 def to_json(session: Session) -> str:
     """The session document: one entry a line, as the file store writes it."""
-    birth = msgspec.to_builtins(session.birth)
-    head = codec.dumps({"format": codec.FORMAT, **birth}).decode()
-    lines = [codec.encode(entry, n).decode() for n, entry in enumerate(session.entries, 1)]
-    meta = codec.dumps(msgspec.to_builtins(session.headline()) | {"count": len(session)}).decode()
-    return f'{head[:-1]},"messages":[\n' + "\n,".join(lines) + f'\n],"meta":{meta}}}\n'
-
-
-def from_json(text: str) -> tuple[Birth, tuple[AnyEntry, ...]]:
-    """A session of its own from our document, or from `{"messages": [{"role", "content"}]}`.
-
-    It gets a new id, so that reading a copy never meets the original. Raises SessionUnreadable.
-    """
-    try:
-        plain = codec.loads(text)
-    except ValueError as error:
-        raise SessionUnreadable(f"this is no JSON document: {error}", hint=_WANTED) from None
-    messages = plain.get("messages") if isinstance(plain, dict) else plain
-    if not isinstance(messages, list) or len(messages) > MOST_ENTRIES:
-        raise SessionUnreadable("there are no messages in it", hint=_WANTED)
-    ours = isinstance(plain, dict) and "format" in plain
-    if ours and plain["format"] != codec.FORMAT:
-        raise SessionUnreadable(
-            f"the document has format {plain['format']!r}, this version reads {codec.FORMAT}",
-            hint="a newer version of this program reads it",
-        )
-    entries = tuple(_entry(item, at, ours) for at, item in enumerate(messages, 1))
-    return begin(imported="chinwag" if ours else "openai").birth, entries
-
-
-_WANTED = "/load reads what /export json and /export openai write"
-_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
-
-
-def _entry(item: object, at: int, ours: bool) -> AnyEntry:  # noqa: FBT001 - private
-    try:
-        if not isinstance(item, dict):
-            raise ValueError("no object")
-        plain = {k: v for k, v in item.items() if k != "n"} if ours else _kinded(item)
-        entry = codec.from_plain(plain)
-    except ValueError as error:
-        raise SessionUnreadable(f"message {at} cannot be read: {error}", line=at) from None
-    if entry.id or isinstance(entry, Unknown):
-        return entry
-    return msgspec.structs.replace(entry, id=new_id())
-
-
-def _kinded(item: dict[str, Any]) -> dict[str, Any]:
-    """A message as other programs write it, with our names and nothing we do not know."""
-    role, content = item.get("role"), _openai_content(item.get("content"))
-    if role == "tool":
-        id_ = item.get("tool_call_id") or ""
-        return {
-            "kind": "tool",
-            "content": content,
-            "tool_call_id": id_,
-            "name": item.get("name", ""),
-        }
-    if role not in _ROLES:
-        raise ValueError(f"an unknown role {role!r}")
-    calls = [_call(c) for c in item.get("tool_calls") or ()]
-    if not calls:
-        return {"kind": _ROLES[role], "content": content}
-    said = [{"type": "text", "text": content}] if content else []
-    return {"kind": "assistant", "content": said + calls}
-
-
-def _call(call: Any) -> dict[str, Any]:
-    try:
-        function = call["function"]
-        return {
-            "type": "call",
-            "id": call["id"],
-            "name": function["name"],
-            "arguments": function.get("arguments", "{}"),
-        }
-    except (KeyError, TypeError, AttributeError):
-        raise ValueError("a tool call without id or function") from None
-
-
-def _openai_content(content: object) -> str:
-    match content:
-        case str():
-            return content
-        case None:
-            return ""
-        case list():
-            return "".join(map(_piece, content))
-    raise ValueError("content that is no text")
-
-
-def _piece(block: object) -> str:
-    if isinstance(block, dict) and isinstance(block.get("text"), str):
-        return str(block["text"])
-    raise ValueError("content that is no text: only text can be read from this form")
+    return document.whole(session.birth, tuple(session.entries), session.headline()).decode()
 
 
 # -- as other programs know it ----------------------------------------------------------------
@@ -152,8 +56,8 @@ def to_openai(session: Session) -> str:
 
 def _openai(entry: UserSaid | AssistantSaid | ToolReturned) -> dict[str, Any]:
     match entry:
-        case UserSaid():
-            return {"role": "user", "content": entry.text}
+        case UserSaid(parts=parts):
+            return {"role": "user", "content": _openai_content(parts)}
         case ToolReturned(result=result):
             return {"role": "tool", "tool_call_id": result.id, "content": result.content}
         case AssistantSaid(parts=parts):
@@ -168,6 +72,29 @@ def _openai(entry: UserSaid | AssistantSaid | ToolReturned) -> dict[str, Any]:
             ]
             plain: dict[str, Any] = {"role": "assistant", "content": entry.text}
             return plain | ({"tool_calls": calls} if calls else {})
+
+
+def _openai_content(parts: tuple[AnyPart, ...]) -> str | list[dict[str, Any]]:
+    """Text as text; with pictures, files or several texts, blocks in the order they came."""
+    blocks = [block for part in parts if (block := _openai_block(part))]
+    if len(parts) == 1 and isinstance(parts[0], Text):
+        return parts[0].text
+    return blocks or ""
+
+
+def _openai_block(part: AnyPart) -> dict[str, Any]:
+    match part:
+        case Text(text=text):
+            return {"type": "text", "text": text}
+        case Image(data=data, url=url) if data or url:
+            address = f"data:{part.mime or 'image/png'};base64,{data}" if data else url
+            return {"type": "image_url", "image_url": {"url": address}}
+        case File(text=text) if text:
+            return {"type": "text", "text": f"{part.name}:\n{text}" if part.name else text}
+        case Image() | File():
+            return {"type": "text", "text": f"[{part.name or part.mime or 'attachment'}]"}
+        case _:
+            return {}
 
 
 # -- for readers ------------------------------------------------------------------------------

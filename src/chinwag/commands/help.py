@@ -23,6 +23,7 @@ TOPICS: tuple[tuple[str, str], ...] = (
     ("keys-and-providers", "API keys and providers"),
     ("local-models", "Models on your own machine"),
     ("sessions", "Sessions"),
+    ("sessions-json", "Sessions as JSON"),
     ("pipes", "Pipes and scripts"),
     ("configuration", "Configuration"),
     ("tokens", "Tokens and the window"),

@@ -6,19 +6,27 @@ not named and agreed to; a file that is there is never written over unasked.
 
 from __future__ import annotations
 
+import re
+
+import msgspec
+
 from chinwag.commands import export
 from chinwag.commands.bench import Bench
 from chinwag.commands.models import warn_if_mute
 from chinwag.commands.table import Command, Group, Kind, about_session
 from chinwag.commands.words import flagged, plural, say, warn
-from chinwag.errors import CommandError, SessionUnreadable, UsageWrong
-from chinwag.stores.base import resolve
-from chinwag.talk.event import Choice, Ear, Listed, Offered
-from chinwag.talk.session import Header, Session, fold_all, slug
+from chinwag.errors import CommandError, SessionNotFound, UsageWrong
+from chinwag.stores.base import TRASH_DAYS, SessionStore, resolve
+from chinwag.stores.importing.base import LIMIT, Skipped
+from chinwag.stores.importing.keeping import Came, Importer, Kept
+from chinwag.stores.importing.reading import read
+from chinwag.talk.event import AnyEvent, Choice, Ear, Listed, Offered, Opened
+from chinwag.talk.session import Header, Session, slug
 
 LONGEST_NAME = 120  # characters
-DOCUMENT_LIMIT = 256_000_000  # bytes of a document that is loaded
 PATIENCE = 5.0  # seconds /save waits for the disk
+_FILES = (".json", ".jsonl", ".zip", ".db", ".sqlite")
+_AT = re.compile(r"(.+)#(\d{1,9})")
 
 
 def comeback(session: Session) -> str:
@@ -29,7 +37,7 @@ def comeback(session: Session) -> str:
 def is_path(words: list[str]) -> bool:
     """Whether a file is meant rather than a name."""
     word = words[0] if len(words) == 1 else ""
-    return "/" in word or word.startswith("~") or word.lower().endswith(".json")
+    return "/" in word or word.startswith("~") or word.lower().endswith(_FILES)
 
 
 def _name(words: list[str]) -> str:
@@ -53,7 +61,7 @@ async def new(bench: Bench, words: list[str], hear: Ear) -> None:
 
 
 def _is_kept(bench: Bench, session: Session) -> bool:
-    return not bench.private and bool(session.title)
+    return not bench.is_private and bool(session.title)
 
 
 async def save(bench: Bench, words: list[str], hear: Ear) -> None:
@@ -64,6 +72,9 @@ async def save(bench: Bench, words: list[str], hear: Ear) -> None:
         say(hear, f"a copy of this session is in {path}")
         return
     talk = bench.conversation
+    if rest and talk.private:
+        talk.go_lasting()
+        say(hear, "not private any more: this session is saved, whole, and so is what follows")
     if rest:
         talk.rename(_name(rest), hear)
     elif not talk.session.title:
@@ -76,8 +87,8 @@ async def save(bench: Bench, words: list[str], hear: Ear) -> None:
 
 async def _report_saved(bench: Bench, hear: Ear) -> None:
     session = bench.conversation.session
-    if bench.private:
-        say(hear, "this talk is private: nothing is written; /export writes a file")
+    if bench.is_private:
+        say(hear, "this talk is private: nothing is written; /save NAME keeps it after all")
     elif not await bench.keeper.safe(session.id, len(session), PATIENCE):
         warn(hear, "not saved yet; it is tried again. /save PATH writes a copy elsewhere")
     elif bench.store_url.startswith("memory:"):
@@ -101,16 +112,44 @@ async def write(bench: Bench, path: str, text: str, *, force: bool, again: str) 
 
 
 async def load(bench: Bench, words: list[str], hear: Ear) -> None:
-    if words and is_path(words):
-        await _load_document(bench, words[0], hear)
+    rest, flags = flagged(words, "--again", "--copy")
+    if rest and is_path(rest):
+        await _load_file(bench, rest[0], hear, again="--again" in flags)
         return
     headers = await bench.conversation.headers()
-    if not words:
+    if not rest:
         _list(headers, hear)
         return
-    header = resolve(" ".join(words), headers)
-    await bench.conversation.open(header.id, hear)
+    header, at = _meant(" ".join(rest), headers)
+    if "--copy" in flags:
+        await bench.conversation.fork_of(header.id, hear)
+        return
+    await bench.conversation.open(header.id, _showing(hear, at) if at else hear)
+    if at and at not in set(bench.conversation.session.path):
+        warn(hear, f"message {at} is on another branch: /branches shows them")
     await warn_if_mute(bench, hear)
+
+
+def _meant(name: str, headers: list[Header]) -> tuple[Header, int]:
+    """The session that is meant, and the entry in it after a `#`; 0 where none is named."""
+    named = _AT.fullmatch(name)
+    if named and any(h.id == named[1] for h in headers):
+        return resolve(named[1], headers), int(named[2])
+    try:
+        return resolve(name, headers), 0
+    except SessionNotFound:
+        if named is None:
+            raise
+        return resolve(named[1], headers), int(named[2])
+
+
+def _showing(hear: Ear, at: int) -> Ear:
+    """An ear that hears a session opened at one of its entries."""
+
+    def heard(event: AnyEvent) -> None:
+        hear(msgspec.structs.replace(event, at=at) if isinstance(event, Opened) else event)
+
+    return heard
 
 
 def _list(headers: list[Header], hear: Ear) -> None:
@@ -120,24 +159,55 @@ def _list(headers: list[Header], hear: Ear) -> None:
         say(hear, "there are no saved sessions yet: every message you send is saved in one")
 
 
-async def _load_document(bench: Bench, path: str, hear: Ear) -> None:
-    """A document becomes a session of its own in the store, and is opened there."""
+async def _load_file(bench: Bench, path: str, hear: Ear, *, again: bool) -> None:
+    """Conversations of a file become sessions of their own; a single one is opened."""
+    if bench.conversation.private:
+        hint = "from the shell: chat sessions import PATH"
+        raise CommandError("this talk is private: nothing is stored", hint=hint)
     try:
-        text = await bench.files.read_text(path, DOCUMENT_LIMIT)
+        raw = await bench.files.read_bytes(path, LIMIT)
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror or error}") from None
     except ValueError as error:
-        raise SessionUnreadable(f"cannot read {path}: {error}") from None
-    birth, entries = export.from_json(text)
-    session = fold_all(Session(birth), entries)
-    bench.keeper.append(birth, entries, 0, session.headline())
-    if not await bench.keeper.safe(birth.id, len(entries), PATIENCE):
-        raise CommandError(f"{path} was read but cannot be saved now", hint="/save says more")
-    await bench.conversation.open(birth.id, hear)
-    say(
-        hear,
-        f"read {plural(session.tally.messages, 'message')} from {path} into a session of its own",
-    )
+        raise CommandError(f"cannot read {path}: {error}") from None
+    kept, losses = await bench.keeper.call(lambda store: _imported(store, raw, again=again))
+    for loss in losses:
+        warn(hear, loss)
+    if len(kept) == 1:
+        await _open_imported(bench, path, kept[0], hear)
+        return
+    fresh = sum(one.came is Came.NEW for one in kept)
+    say(hear, f"{plural(fresh, 'session')} read from {path}; {len(kept) - fresh} were here before")
+    hear(Listed(tuple(one.header for one in kept)))
+
+
+def _imported(store: SessionStore, raw: bytes, *, again: bool) -> tuple[list[Kept], list[str]]:
+    """What became of each conversation, and sentences about what was not taken."""
+    importer = Importer(store, again=again)
+    kept: list[Kept] = []
+    losses: list[str] = []
+    for found in read(raw):
+        if isinstance(found, Skipped):
+            losses.append(f"{found.what} was skipped: {found.why}")
+            continue
+        kept.append(importer.keep(found))
+        losses += [f"{kept[-1].header.name}: {loss}" for loss in found.losses]
+    return kept, losses
+
+
+async def _open_imported(bench: Bench, path: str, kept: Kept, hear: Ear) -> None:
+    await bench.conversation.open(kept.header.id, hear)
+    again = f"/load {path} --again reads it into a new one"
+    match kept.came:
+        case Came.NEW:
+            count = plural(kept.header.headline.messages, "message")
+            say(hear, f"read {count} from {path} into a session of its own")
+        case Came.GROWN:
+            say(hear, f"read what is new in {path} since it was imported")
+        case Came.THERE:
+            say(hear, f"{path} was imported before: this is that session; {again}")
+        case Came.BOTH_CHANGED:
+            warn(hear, f"{path} and this session, imported from it, both changed since; {again}")
     await warn_if_mute(bench, hear)
 
 
@@ -145,7 +215,7 @@ async def rename(bench: Bench, words: list[str], hear: Ear) -> None:
     if not words or not (name := _name(words)):
         raise UsageWrong("/rename needs a name", usage="/rename NAME")
     bench.conversation.rename(name, hear)
-    kept = "" if bench.private else f"; come back with {comeback(bench.conversation.session)}"
+    kept = "" if bench.is_private else f"; come back with {comeback(bench.conversation.session)}"
     say(hear, f"this session is called {name} now{kept}")
 
 
@@ -161,14 +231,15 @@ async def delete(bench: Bench, words: list[str], hear: Ear) -> None:
         _ask_delete(header, hear)
         return
     await bench.conversation.delete(header.id, hear)
-    say(hear, f"deleted {header.headline.title or header.id} for good")
+    back = f"for {TRASH_DAYS} days chat sessions restore {header.id} brings it back"
+    say(hear, f"deleted {header.headline.title or header.id}; {back}")
 
 
 def _ask_delete(header: Header, hear: Ear) -> None:
     title = header.headline.title or header.id
     choices = (
         Choice("keep it", "", "nothing changes"),
-        Choice("delete it", f"/delete {header.id} --yes", "for good; /undo cannot bring it back"),
+        Choice("delete it", f"/delete {header.id} --yes", f"to the trash, for {TRASH_DAYS} days"),
     )
     hear(Offered(f"Delete {title}? ({about_session(header)})", choices))
     say(hear, f"nothing is deleted yet; /delete {header.id} --yes does it")
@@ -198,13 +269,16 @@ COMMANDS: tuple[Command, ...] = (
         Group.SESSIONS,
         load,
         asked="resume, reopen, open an old, earlier conversation; list of sessions; switch session",
-        usage="[NAME|PATH]",
+        usage="[NAME|PATH] [--again] [--copy]",
         aliases=("resume", "sessions"),
         kinds=(Kind.SESSION,),
         most=None,
         detail="NAME is a session's name, the beginning of it, or its id. Without NAME, a list to "
-        "choose from. A PATH (with a `/`, or ending in `.json`) reads a document that "
-        "`/export json` or `/export openai` wrote, into a session of its own. From the shell: "
+        "choose from. A PATH (with a `/`, or ending in `.json`, `.jsonl`, `.zip`, `.db`) imports a "
+        "file: what `/export json` or `/export openai` wrote, ChatGPT's and Claude's data exports, "
+        "`llm`'s log, lists of messages. What was imported before is opened; `--again` reads it "
+        "anew. `NAME#7` opens at message 7. One that is open in another window is read along: "
+        "`/fork` and `/takeover` go on from there; `--copy` opens a copy at once. From the shell: "
         "`chat --resume NAME`, or `chat --continue` for the session used last.",
     ),
     Command(
@@ -245,14 +319,15 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "delete",
-        "delete a session for good, after asking",
+        "put a session in the trash, after asking",
         Group.SESSIONS,
         delete,
-        asked="delete, remove an old session, conversation for good",
+        asked="delete, remove an old session, conversation; throw away",
         usage="[NAME] [--yes]",
         kinds=(Kind.SESSION,),
         most=None,
-        detail="This one without NAME. It is asked once; `--yes` answers beforehand. To remove a "
-        "conversation but keep the session, use `/clear`.",
+        detail="This one without NAME. It is asked once; `--yes` answers beforehand. For 30 days "
+        "`chat sessions restore NAME` brings it back. To empty a conversation but keep the "
+        "session, use `/clear`.",
     ),
 )

@@ -95,10 +95,6 @@ class PlainEar:
                 self.tell(f"not saved: {reason}", hint)
             case Listed() | Offered():
                 self._listed(event)
-            case Following(owner=owner):
-                self._follow(owner)
-            case Settled(entry=UserSaid(text=text)) if self._following:
-                self.tell(f"› {text}")
             case Opened(session=session) if session.tally.messages and not self._quiet:
                 self.tell(f"{session.title} - {session.tally.messages} messages")
             case CopyAsked(text=text):
@@ -108,7 +104,7 @@ class PlainEar:
             case Leaving():
                 self.leaving = True
             case _:
-                pass
+                self._read_along(event)
 
     def _waits(self, event: Waiting | Compacting) -> None:
         match event:
@@ -124,10 +120,17 @@ class PlainEar:
         if text:
             self._at_line_start = text.endswith("\n")
 
-    def _follow(self, owner: str) -> None:
-        self._following = owner
-        if owner:
-            self.tell(f"following: read only; {owner} writes", "/fork, or /takeover")
+    def _read_along(self, event: AnyEvent) -> None:
+        """What is said in another window."""
+        match event:
+            case Following(owner=owner):
+                self._following = owner
+                if owner:
+                    self.tell(f"following: read only; {owner} writes", "/fork, or /takeover")
+            case Settled(entry=UserSaid(text=text)) if self._following:
+                self.tell(f"› {text}")
+            case _:
+                pass
 
     def _settled(self, answer: AssistantSaid) -> None:
         self.answer = answer

@@ -15,8 +15,11 @@ Errors are of `StoreError`'s family, each with a sentence saying what to do.
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from pathlib import Path
 from typing import Self
 
 import msgspec
@@ -26,8 +29,8 @@ from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import AnyEntry, AssistantSaid
 from chinwag.talk.session import Birth, Header, Headline, slug
 
-
 TRASH_DAYS = 30
+POLL = 0.1  # seconds between two looks of a store that is not told of changes
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -61,6 +64,40 @@ class Trashed(msgspec.Struct, frozen=True):
     at: str
 
 
+class Reply(StrEnum):
+    """What came of asking whoever writes a session to let it go."""
+
+    LET_GO = "let go"
+    KEPT = "kept"  # it answered no
+    STOPPED = "stopped"  # it is there but does not run
+    AWAY = "away"  # nobody answers here: another machine, or a program that cannot be asked
+    SILENT = "silent"  # it runs and did not answer in time
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """``why`` is a part of a sentence, for people."""
+
+    reply: Reply
+    why: str = ""
+
+
+class News(msgspec.Struct, frozen=True):
+    """What is new about a session that somebody else writes.
+
+    ``entries`` follow the first ``after``. ``part`` is the id of the answer that is coming in, ""
+    when none is, and ``deltas`` are its new pieces. ``holder`` is who writes now, "" for nobody.
+    ``begun_anew``: fewer entries are there than were told of; it has to be read again.
+    """
+
+    session_id: str
+    after: int
+    entries: tuple[AnyEntry, ...] = ()
+    part: str = ""
+    deltas: tuple[AnyDelta, ...] = ()
+    holder: str = ""
+    begun_anew: bool = False
+
+
 class SessionStore(ABC):
     """Sessions by id. Blocking; see the module's promise."""
 
@@ -68,6 +105,14 @@ class SessionStore(ABC):
     url: str = ""
     #: False for a store that forgets when the program ends.
     lasting: bool = True
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences for the person about this store itself, to be shown once.
+
+        May connect: ask for them in the saver's thread.
+        """
+        return ()
 
     @abstractmethod
     def append(
@@ -102,6 +147,42 @@ class SessionStore(ABC):
         entries = self.read(session_id).entries
         return entries[max(0, after) : upto], len(entries)
 
+    def wait(self, session_id: str, after: int, seconds: float) -> bool:
+        """Block until there are more than ``after`` entries, or for ``seconds``; whether there are.
+
+        A store that can only look again and again must be asked in its own thread, and for short
+        times; one that is told may be asked from any (its class says so).
+        """
+        deadline = time.monotonic() + seconds
+        while self.span(session_id, after, after)[1] <= after:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(POLL, left))
+        return True
+
+    def overheard(
+        self,
+        session_id: str,  # noqa: ARG002 - a store that cannot tell
+        since: int,  # noqa: ARG002
+    ) -> tuple[PartHead, tuple[AnyDelta, ...]] | None:
+        """The answer that comes in for whoever writes: its head, and its deltas but ``since``.
+
+        None when none does, or where this store does not let others listen. Never writes.
+        """
+        return None
+
+    def writers(self) -> list[tuple[str, str]]:
+        """(session, who) for each that another program writes now, where the store can list them.
+
+        ``who`` is as `holder` says it.
+        """
+        return []
+
+    def meeting(self, session_id: str) -> Path | None:  # noqa: ARG002
+        """Where programs of this machine may meet about the session's lock; None: nowhere."""
+        return None
+
     @abstractmethod
     def delete(self, session_id: str) -> None:
         """Put the session in the trash, kept for TRASH_DAYS. Raises SessionNotFound."""
@@ -114,6 +195,13 @@ class SessionStore(ABC):
         """Bring a deleted session back, the newest of that id.
 
         Raises SessionNotFound, SessionConflict where a session of that id is there.
+        """
+        raise NotImplementedError
+
+    def erase(self, session_id: str) -> None:
+        """Remove the session for good, whatever lies beside it and its deleted forms included.
+
+        Harmless when none of it is there. Raises SessionLocked where somebody else writes it.
         """
         raise NotImplementedError
 

@@ -4,7 +4,7 @@ Invariants: the file store makes every call to the system through a `Disk`, so t
 it with one that fails, tears or counts. A file is born 0600 and a folder 0700, whatever the umask
 (no chmod afterwards). `open_own` never follows a link, never hangs on a FIFO and gives only regular
 files of our own with a single name. Nothing here decides anything; errors are `OSError`s, and
-`explained` turns them into our words in one place.
+`in_words` turns them into ours in one place.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import fcntl
 import os
 import socket
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from chinwag.errors import StoreUnavailable
+from chinwag.errors import SessionUnreadable, StoreUnavailable
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -107,8 +107,25 @@ class Disk:
     def mkdir(self, path: Path) -> None:
         path.mkdir(FOLDER_MODE)
 
+    def rmdir(self, path: Path) -> None:
+        path.rmdir()
+
+    def touch(self, path: Path) -> None:
+        os.utime(path, follow_symlinks=False)
+
     def listdir(self, path: Path) -> list[str]:
         return os.listdir(path)  # noqa: PTH208 - names are wanted, not paths
+
+    def scan(self, path: Path) -> dict[str, os.stat_result]:
+        """What lies in a folder, by name, with sizes and times; links are not followed."""
+        found = {}
+        with os.scandir(path) as entries:
+            for entry in entries:
+                try:
+                    found[entry.name] = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # gone since; and suppress() costs as much as the call
+                    pass
+        return found
 
     def flock(self, fd: int, how: int) -> None:
         fcntl.flock(fd, how)
@@ -200,7 +217,11 @@ def read_all(disk: Disk, fd: int, at: int, size: int) -> bytes:
 
 
 def make_folder(disk: Disk, path: Path) -> None:
-    """Make a folder and what is missing above it, private from the first instant."""
+    """Make a folder and what is missing above it, private from the first instant.
+
+    One that is there already is taken to be safe: whoever made it synced the one above, and took
+    it back where that failed.
+    """
     try:
         disk.mkdir(path)
     except FileExistsError:
@@ -211,8 +232,30 @@ def make_folder(disk: Disk, path: Path) -> None:
         make_folder(disk, path.parent)
         with contextlib.suppress(FileExistsError):
             disk.mkdir(path)
-    with contextlib.suppress(PermissionError):  # above our own folders reading may be forbidden
+    try:
         disk.sync_folder(path.parent)
+    except PermissionError:
+        pass  # above our own folders reading may be forbidden
+    except OSError:
+        with contextlib.suppress(OSError):
+            disk.rmdir(path)
+        raise
+
+
+def open_to(disk: Disk, path: Path, bits: int) -> bool:
+    """Whether a folder's mode has any of those bits; False where it is not there."""
+    try:
+        return bool(stat.S_IMODE(disk.lstat(path).st_mode) & bits)
+    except OSError:
+        return False
+
+
+def is_there(disk: Disk, path: Path) -> bool:
+    """Whether anything bears that name, a dangling link included. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        disk.lstat(path)
+        return True
+    return False
 
 
 def whoami() -> dict[str, str | int]:
@@ -252,3 +295,16 @@ def explained(error: OSError, where: Path) -> StoreUnavailable:
     return StoreUnavailable(
         f"{what} ({where})", hint=f"{todo}, or choose another folder with --data-dir"
     )
+
+
+@contextlib.contextmanager
+def in_words(path: Path) -> Iterator[None]:
+    """The system's errors, and files that are not ours, as errors of a store about ``path``."""
+    try:
+        yield
+    except NotOurs as odd:
+        raise SessionUnreadable(
+            f"{path.name} is not used: {odd}", hint="move it away if it is not yours"
+        ) from None
+    except OSError as error:
+        raise explained(error, path.parent) from error

@@ -12,12 +12,15 @@ append writes its entry and the closing line and nothing else. `crc` is the CRC-
 between header and closing line.
 
 Reading trusts nothing: an entry's number is its place; a place whose entry cannot be read holds a
-note, so that later places stay true. Only a tail which no reader was ever told of is cut silently.
-Something that is no session raises `SessionUnreadable`; it is never an empty session.
+note, so that later places stay true. Only a tail which no reader was ever told of is cut, and its
+bytes are handed on to be kept. A name that comes twice in one object makes the line unreadable,
+unless the CRC says that the line is as we wrote it. Something that is no session raises
+`SessionUnreadable`; it is never an empty session.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
@@ -41,6 +44,8 @@ CUT = "the program ended before the answer did"
 
 _OPENING = b'"messages":['
 _CLOSING = b'],"meta":'
+_BLANK = re.compile(rb"\s*(?:\n|\Z)")
+_STRICT_SIZE = 1 << 20  # longer lines are not worth what a second look at them costs
 _IMPORT = "if another program made it, bring it in with /load PATH"
 
 
@@ -58,7 +63,8 @@ class Document(msgspec.Struct, frozen=True):
     """A document as read. ``header`` and ``body`` are the bytes a rewrite would begin with.
 
     ``closing_at`` is where the closing line begins in the file that was read, -1 when that file
-    cannot be added to as it is and has to be written anew.
+    cannot be added to as it is and has to be written anew. ``cut`` is the end of the file that was
+    left out since it is torn.
     """
 
     shape: Shape
@@ -70,6 +76,7 @@ class Document(msgspec.Struct, frozen=True):
     crc: int
     closing_at: int = -1
     closing: bytes = b""
+    cut: bytes = b""
     notices: tuple[str, ...] = ()
 
     @property
@@ -141,7 +148,7 @@ def read_header(line: bytes, session_id: str) -> Birth | None:
     if not bare.endswith(_OPENING):
         return None
     try:
-        plain = codec.loads(bare + b"]}")
+        plain = _loads(bare + b"]}")
     except ValueError:
         return None
     return _birth(plain, session_id)
@@ -152,7 +159,7 @@ def read_closing(line: bytes) -> Closing | None:
     if not line.startswith(_CLOSING):
         return None
     try:
-        plain = codec.loads(b'{"messages":[' + line)
+        plain = _loads(b'{"messages":[' + line)
     except ValueError:
         return None
     return _closing(plain.get("meta")) if set(plain) >= {"meta"} else None
@@ -161,6 +168,25 @@ def read_closing(line: bytes) -> Closing | None:
 def last_line(tail: bytes) -> bytes:
     """The last line of a file's last bytes, complete with its line end."""
     return tail[tail[:-1].rfind(b"\n") + 1 :]
+
+
+def _loads(raw: bytes) -> Any:
+    """JSON in which no object has one name twice. Raises ValueError.
+
+    Outside of strings a colon stands after each name and nowhere else; of two equal names only one
+    is in what was read.
+    """
+    plain = codec.loads(raw)
+    outside = raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2]
+    if sum(piece.count(b":") for piece in outside) != _names(plain):
+        raise ValueError("a name that comes twice")
+    return plain
+
+
+def _names(plain: object) -> int:
+    if isinstance(plain, dict):
+        return len(plain) + sum(map(_names, plain.values()))
+    return sum(map(_names, plain)) if isinstance(plain, list) else 0
 
 
 def _birth(plain: object, session_id: str) -> Birth | None:
@@ -205,8 +231,17 @@ def parse(raw: bytes, session_id: str) -> Document:
     first, newline, _ = raw.partition(b"\n")
     birth = read_header(first, session_id)
     if birth is not None and newline:
-        return _found(_Lines(raw, birth, first + newline).walk())
+        return _found(_walked(raw, birth, first + newline))
     return _otherwise(raw, session_id)
+
+
+def _walked(raw: bytes, birth: Birth, header: bytes) -> _Lines:
+    """The lines; strictly, if it is not sure that all of them are as we wrote them."""
+    lines = _Lines(raw, birth, header).walk()
+    if not lines.is_complete:
+        del lines  # not two of them at a time
+        lines = _Lines(raw, birth, header, strict=True).walk()
+    return lines
 
 
 class _Lines:
@@ -214,15 +249,16 @@ class _Lines:
 
     ``pending`` are lines that could not be read with nothing good after them yet: a torn tail if
     it stays so, damage otherwise. ``straight`` says that the body in the file, byte for byte, is
-    the one a rewrite would have.
+    the one a rewrite would have. ``pending_at`` is where the first pending line begins.
     """
 
-    def __init__(self, raw: bytes, birth: Birth, header: bytes) -> None:
-        self.raw, self.birth, self.header = raw, birth, header
+    def __init__(self, raw: bytes, birth: Birth, header: bytes, *, strict: bool = False) -> None:
+        self.raw, self.birth, self.header, self.strict = raw, birth, header, strict
         self.entries: list[AnyEntry] = []
         self.kept: list[bytes] = []
         self.bad: list[int] = []
         self.pending: list[int] = []
+        self.pending_at = 0
         self.missing = 0
         self.straight = True
         self.closing: Closing | None = None
@@ -231,18 +267,23 @@ class _Lines:
 
     def walk(self) -> Self:
         """Read on to the end, or to a closing line that fits everything before it."""
-        at = len(self.header)
-        first = 2 if self.header else 1
-        for number, line in enumerate(self.raw[at:].split(b"\n"), first):
-            if line.startswith(_CLOSING) and (closing := read_closing(line)) is not None:
-                self._close(closing, at, at + len(line) + 1)
+        raw, at, number = self.raw, len(self.header), 2 if self.header else 1
+        while at < len(raw):
+            if blank := _BLANK.match(raw, at):  # however many, at once
+                self.straight = False
+                number += blank[0].count(b"\n")
+                at = blank.end()
+                continue
+            end = raw.find(b"\n", at)
+            end = len(raw) if end < 0 else end
+            closing = read_closing(raw[at:end]) if raw.startswith(_CLOSING, at) else None
+            if closing is None:
+                self._read(at, end, number)
+            else:
+                self._close(closing, at, end + 1)
                 if self.is_complete:
                     break
-            elif line and not line.isspace():
-                self._read(line, number)
-            elif at < len(self.raw):
-                self.straight = False
-            at += len(line) + 1
+            at, number = end + 1, number + 1
         return self
 
     def _close(self, closing: Closing, at: int, end: int) -> None:
@@ -262,20 +303,25 @@ class _Lines:
             and self.closing.crc == self._crc
         )
 
-    def _read(self, line: bytes, number: int) -> None:
-        text = line[1:] if line.startswith(b",") else line
+    def _read(self, at: int, end: int, number: int) -> None:
+        # One copy of the line and no more: it may be a hundred megabytes long.
+        has_comma = self.raw.startswith(b",", at)
+        text = self.raw[at + has_comma : end]
         try:
             n, entry = codec.decode(text)
+            if self.strict and len(text) < _STRICT_SIZE and codec.encode(entry, n) != text:
+                _loads(text)
         except ValueError:
             n, entry = 0, None
         expected = len(self.entries) + 1
         # An entry that comes again, or out of its place, counts as unreadable: the first stands.
         if entry is None or not expected <= n <= expected + GAP_LIMIT:
+            self.pending_at = at if not self.pending else self.pending_at
             self.pending.append(number)
             return
         if self.closing is not None or self.pending or n != expected:
             self._resume(n)
-        self.straight = self.straight and (text is line) == (n == 1)
+        self.straight = self.straight and has_comma == (n > 1)
         self.entries.append(entry)
         self.kept.append(text)
 
@@ -314,8 +360,9 @@ def _found(lines: _Lines) -> Document:
         lines.bad += lines.pending
     if lines.bad:
         return _as(lines, Shape.DAMAGED, _damage(lines))
-    if lines.closing is None and not lines.missing:
-        return _as(lines, Shape.TORN, _TORN)
+    if lines.closing is None and lines.straight:
+        cut = lines.raw[lines.pending_at :] if lines.pending else b""
+        return msgspec.structs.replace(_as(lines, Shape.TORN, _TORN), cut=_said(cut))
     return _changed(lines)
 
 
@@ -331,8 +378,14 @@ def _complete(lines: _Lines, closing: Closing) -> Document:
         crc=closing.crc,
         closing_at=-1 if rest else lines.closing_at,
         closing=lines.raw[lines.closing_at : lines.rest_at],
+        cut=_said(rest),
         notices=(_TORN,) if rest else (),
     )
+
+
+def _said(cut: bytes) -> bytes:
+    """A torn end as it is kept: not at all where it is nothing but blanks."""
+    return cut if cut.strip(b"\0 \t\r\n") else b""
 
 
 def _changed(lines: _Lines) -> Document:
@@ -379,7 +432,8 @@ _OUTSIDE = (
 
 def join_lines(lines: Iterable[bytes]) -> bytes:
     """Entries' JSON texts as the body of a document."""
-    return b"".join((b"," if at else b"") + line + b"\n" for at, line in enumerate(lines))
+    pieces = [piece for line in lines for piece in (b",", line, b"\n")]
+    return b"".join(pieces[1:])
 
 
 def headline_of(birth: Birth, entries: Iterable[AnyEntry]) -> Headline:
@@ -392,7 +446,7 @@ def headline_of(birth: Birth, entries: Iterable[AnyEntry]) -> Headline:
 def _otherwise(raw: bytes, session_id: str) -> Document:
     """Another layout of our own data, a session without its header, or no session at all."""
     try:
-        plain = codec.loads(raw)
+        plain = _loads(raw)
     except (ValueError, MemoryError):
         return _headless(raw, session_id)
     birth = _birth(plain, session_id)
@@ -434,7 +488,7 @@ def _foreign(plain: dict[str, Any], birth: Birth) -> Document:
 
 
 def _headless(raw: bytes, session_id: str) -> Document:
-    lines = _Lines(raw, Birth(id=session_id, created=""), b"")
+    lines = _Lines(raw, Birth(id=session_id, created=""), b"", strict=True)
     lines.straight, lines.bad = False, [1]
     if not lines.walk().entries:
         raise SessionUnreadable(
@@ -486,6 +540,16 @@ def read_part(raw: bytes) -> tuple[PartHead, Draft] | None:
         except ValueError:
             break  # what comes after a torn piece would be out of place
     return head, draft
+
+
+def read_deltas(raw: bytes, since: int) -> tuple[PartHead, tuple[AnyDelta, ...]] | None:
+    """The head of an answer that is coming in, and what was heard after ``since`` pieces of it."""
+    first, *rest = raw.rpartition(b"\n")[0].split(b"\n")
+    try:
+        head = msgspec.convert(codec.loads(first), PartHead)
+        return head, tuple(codec.decode_delta(line) for line in rest[since:])
+    except ValueError:
+        return None
 
 
 def rescued(head: PartHead, draft: Draft, ids: Collection[str]) -> AssistantSaid | None:

@@ -1,4 +1,5 @@
-"""A URL to a store: `file:` (the data folder), `file:FOLDER`, `memory:`.
+"""A URL to a store: `file:` (the data folder), `file:FOLDER`, `sqlite:PATH`, `memory:`,
+`redis://HOST:PORT/DB`, `rediss://…`.
 
 Invariant: naming a store touches nothing; folders are made when something is written.
 """
@@ -11,7 +12,8 @@ from pathlib import Path
 from chinwag.errors import ConfigError
 from chinwag.stores.base import SessionStore
 
-KNOWN = ("file:", "memory:")
+#: What `sqlite:` alone names, in the data folder.
+DATABASE = "sessions.sqlite"
 
 
 def open_store(url: str, data_dir: Path) -> SessionStore:
@@ -25,13 +27,22 @@ def open_store(url: str, data_dir: Path) -> SessionStore:
             from chinwag.stores.files import FileStore
 
             return FileStore(_folder(rest) if rest else data_dir)
+        case "sqlite":
+            from chinwag.stores.sqlite import SqliteStore
+
+            return SqliteStore(_folder(rest) if rest.strip("/") else data_dir / DATABASE)
+        case "redis" | "rediss":
+            from chinwag.stores.redis import RedisStore
+
+            return RedisStore(url.strip())
         case "memory" if not rest.strip("/"):
             from chinwag.stores.memory import MemoryStore
 
             return MemoryStore()
     raise ConfigError(
         f"no kind of store is called {_shown(url)!r}",
-        hint=f"known are {KNOWN[0]} or {KNOWN[0]}FOLDER, and {KNOWN[1]}",
+        hint="known are file: or file:FOLDER, sqlite: or sqlite:PATH, redis://HOST:PORT/DB "
+        "or rediss:// with TLS, and memory:",
     )
 
 

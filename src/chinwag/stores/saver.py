@@ -24,6 +24,7 @@ from typing import TypeAlias, TypeVar, assert_never
 import msgspec
 
 from chinwag.errors import ChinwagError, StoreError, StoreUnavailable
+from chinwag.stores import haste
 from chinwag.stores.base import PartHead, SessionStore
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import AnyEntry
@@ -162,6 +163,7 @@ class Saver:
         self._closed = False
         self._calls = 0  # handed over
         self._called = 0  # of these, done
+        self._hasty = False
 
     # -- from the loop: none of these waits for the disk ----------------------------------------
 
@@ -186,6 +188,9 @@ class Saver:
         with self._turn:
             line = self._line(birth.id, at)
             line.waiting.append(_Batch(birth, tuple(entries), at, headline, self._calls))
+            if not self._hasty:
+                self._hasty = True  # before the thread wakes, or it waits out a long turn
+                haste.begin()
             self._put(_Append(birth.id))
 
     def saved_through(self, session_id: str) -> int:
@@ -313,6 +318,7 @@ class Saver:
             match job:
                 case _Append(session_id=session_id):
                     self._save(session_id)
+                    self._calm()
                 case _Begin(session_id=session_id, part=part):
                     self._begin(session_id, part)
                 case _End(session_id=session_id, part=part):
@@ -326,6 +332,13 @@ class Saver:
                     assert_never(job)
             self._tend()
         self._finish()
+
+    def _calm(self) -> None:
+        """What was in haste is saved, or is known not to be."""
+        with self._turn:
+            if self._hasty and not any(isinstance(job, _Append) for job in self._jobs):
+                self._hasty = False
+                haste.end()
 
     def _next(self) -> _Job | None:
         """The next job; in between, what has become due is done."""
@@ -490,6 +503,7 @@ class Saver:
 
     def _finish(self) -> None:
         """Last tries before the program ends; then let go of the store."""
+        self._calm()
         for session_id, line in self._all():
             if line.waiting:
                 self._save(session_id)

@@ -193,6 +193,8 @@ def decode_delta(line: bytes) -> AnyDelta:
 
 def too_deep(raw: bytes, limit: int = MAX_DEPTH) -> bool:
     """Whether JSON text nests deeper than ``limit``. Linear; brackets in strings do not count."""
+    if len(raw) > _LONG and too_deep(raw[:_LONG], limit):
+        return True  # told from its beginning: what is nested most is not copied as a whole
     if len(raw.translate(None, _NO_BRACKETS)) <= limit:
         return False
     # Without escaped quotes every other piece between quotes is a string.
@@ -205,6 +207,7 @@ def too_deep(raw: bytes, limit: int = MAX_DEPTH) -> bool:
     return False
 
 
+_LONG = 1 << 16
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 

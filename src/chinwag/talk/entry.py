@@ -170,6 +170,12 @@ class Rewound(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="rewound
     why: str = ""
 
 
+class Tagged(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="tagged"):
+    """What a program wants to keep with its session from here on: the whole of it, JSON-ready."""
+
+    metadata: dict[str, Any] = {}
+
+
 class Noted(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="note"):
     """Something the program itself has to say in the place where it happened (a gap, an import)."""
 
@@ -195,6 +201,7 @@ AnyEntry: TypeAlias = (
     | Marked
     | Cleared
     | Rewound
+    | Tagged
     | Noted
     | Unknown
 )

@@ -5,7 +5,7 @@ The entries that are *nodes* (what was said, system prompts, clears, compactions
 tree: a node's parent is the head at the time it came, and then it is the head. `Rewound` moves the
 head; so an edit or a retry makes a sibling and nothing is ever rewritten. The *path* runs from the
 root to the head and is what the person sees; a node's *scope* says what of it still counts. What
-belongs to the session as a whole (title, model, options) is not on the tree: going back in the talk
+belongs to the session as a whole (title, model, options, metadata) is not on the tree: going back in the talk
 does not change the model under one's feet. Folding one entry costs O(1) along a branch; a `Rewound`
 costs the length of the path.
 """
@@ -33,6 +33,7 @@ from chinwag.talk.entry import (
     Rewound,
     Spoken,
     SystemSet,
+    Tagged,
     Titled,
     ToolReturned,
     Unknown,
@@ -125,6 +126,7 @@ class Session:
         "_undone",
         "birth",
         "entries",
+        "metadata",
         "model",
         "options",
         "provider",
@@ -140,6 +142,7 @@ class Session:
         self.provider = ""
         self.model = ""
         self.options: Mapping[str, Any] = {}
+        self.metadata: Mapping[str, Any] = {}
         self.usage = Usage()
         self.system = ""
         self._parents: Grown[int] = Grown()
@@ -369,6 +372,8 @@ def fold(session: Session, entry: AnyEntry) -> Session:
         case OptionSet(name=name, value=value):
             kept = {k: v for k, v in session.options.items() if k != name}
             new.options = kept if value is None else {**kept, name: value}
+        case Tagged(metadata=metadata):
+            new.metadata = metadata
         case Rewound(to=to, why=why):
             _rewind(new, session, to, why)
         case Unknown():

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chinwag.frontends.tui import blocks
-from chinwag.frontends.tui.code import Colours
+from chinwag.frontends.tui.code import BEGIN, Colours
 from chinwag.frontends.tui.markdown import Document, render
 from chinwag.frontends.tui.rendering import Renderer
 from chinwag.frontends.tui.theme import THEMES
@@ -191,13 +191,22 @@ def g(): pass
 '''
 
 
+def coloured(colours, lines):
+    """Each line's pieces, the state handed on."""
+    state, out = BEGIN, []
+    for line in lines:
+        pieces, state = colours.line(line, state)
+        out.append(pieces)
+    return out
+
+
 def test_code_read_line_by_line_is_coloured_as_if_read_whole():
     from pygments.lexers import PythonLexer
 
     from chinwag.frontends.tui import code
 
     colours = Colours("python")
-    by_line = [pair for line in LONG_CODE.splitlines() for pair in colours.line(line)]
+    by_line = [pair for line in coloured(colours, LONG_CODE.splitlines()) for pair in line]
     whole = [
         (code._style(token), text.replace("\n", ""))
         for _, token, text in PythonLexer().get_tokens_unprocessed(LONG_CODE)
@@ -211,23 +220,41 @@ def test_code_read_line_by_line_is_coloured_as_if_read_whole():
 
 def test_comments_over_lines_are_known_in_c():
     colours = Colours("c")
-    got = [colours.line(line) for line in ("int a; /* one", "two", "three */ int b;", 's = "/*";')]
+    lines = ("int a; /* one", "two", "three */ int b;", 's = "/*";', "int c;")
+    got = coloured(colours, lines)
     assert got[1] == [("code.comment", "two")]
     assert got[2][0] == ("code.comment", "three */")
-    assert colours.line("int c;")[0] == ("code.keyword", "int")
+    assert got[4][0] == ("code.keyword", "int")
 
 
 @given(st.text(max_size=60), st.sampled_from(["python", "c", "html", "diff", "json", "nope", ""]))
 def test_colouring_changes_no_letter(line, language):
     line = line.replace("\n", "").replace("\r", "")
     colours = Colours(language)
-    assert "".join(text for _, text in colours.glance(line)) == line
-    assert "".join(text for _, text in colours.line(line)) == line
+    assert "".join(text for _, text in colours.line(line)[0]) == line
 
 
-def test_what_is_certain_enough_to_cut():
-    assert blocks.cut("only a line") is None
-    assert blocks.cut("one\n\ntwo\n") == blocks.Cut(5, "blocks")
-    assert blocks.cut("```py\nx\n") == blocks.Cut(0, "fence")
-    assert blocks.cut("1. a\n\n2\n") == blocks.Cut(6, "blocks")
-    assert blocks.cut("1. a\n\n2") is None
+def cut(text):
+    scanner = blocks.Scanner()
+    found = scanner.feed(text)
+    return [(s.kind, s.source) for s in found], scanner.rest
+
+
+@pytest.mark.parametrize(
+    ("text", "finished", "rest"),
+    [
+        ("only a line\n", [], "only a line\n"),
+        ("one\n\ntwo\n", [("blocks", "one\n\n")], "two\n"),
+        ("```py\nx\n", [("fence", "```py"), ("code", "x")], ""),
+        ("1. a\n\n2. b\n", [("item", "1. a\n\n")], "2. b\n"),
+        ("1. a\n\n2", [], "1. a\n\n2"),
+        ("para\n- a\n", [("blocks", "para\n")], "- a\n"),
+        ("head\n---\n- a\n", [("blocks", "head\n---\n")], "- a\n"),
+        ("- a\n  - b\n\n  c\n", [], "- a\n  - b\n\n  c\n"),
+        ("<div>\n- a\n# b\n", [], "<div>\n- a\n# b\n"),
+        ("<!-- a\n\n# b -->\nc\n", [("blocks", "<!-- a\n\n# b -->\n")], "c\n"),
+        ("a | b\n--|--\n1 | 2\n", [], "a | b\n--|--\n1 | 2\n"),
+    ],
+)
+def test_what_is_certain_enough_to_cut(text, finished, rest):
+    assert cut(text) == (finished, rest)

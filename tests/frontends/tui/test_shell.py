@@ -109,7 +109,8 @@ async def test_ctrl_c_puts_a_draft_aside_and_up_brings_it_back():
         assert p.shell.buffer.text == "draft"
         await p.press("up")
         assert p.shell.buffer.text == "older"
-        assert desk.remembered == []
+        assert desk.remembered == ["draft"], "the next run finds it too"
+        assert desk.aside == [("draft", ())]
 
 
 @pytest.mark.parametrize("keys", [["ctrl+d"], ["ctrl+c", "ctrl+c"]])

@@ -95,14 +95,33 @@ def test_the_settled_answer_is_the_lines_that_were_heard(transcript):
     assert transcript.lines(state, 0, 60) == heard
 
 
-def test_a_long_text_is_plain_first_and_rendered_in_slices(transcript):
-    state = opened(talk("q", "**word** " * 3000))
-    assert "**word**" in plain(transcript.view(state, 60, 10).lines)[0]
-    rounds = 0
-    while transcript.work():
-        rounds += 1
-    assert rounds > 1
-    assert "**" not in "".join(plain(transcript.view(state, 60, 10).lines))
+def test_of_a_long_answer_only_what_is_seen_is_rendered(transcript):
+    state = opened(talk("q", "some **words** here\n\n" * 20_000))
+    view = transcript.view(state, 60, 10)
+    assert plain(view.lines)[0].strip() in ("some words here", "")
+    made = sum(stretch._lines is not None for stretch in transcript.stretches(state, 1, 60))
+    assert made < 30
+    up = transcript.moved(state, -1000, 60, 10)
+    state = update(state, s.Scrolled(up), 0.0)[0]
+    assert plain(transcript.view(state, 60, 10).lines) == plain(view.lines)
+
+
+def test_a_link_defined_later_is_known_at_the_end_and_moves_no_reader(transcript):
+    state = update(opened(blank()), e.Requested("o", "m"), 0.0)[0]
+    text = "see [one][x] " + "and more words " * 20 + "\n\n" + "a paragraph\n\n" * 40
+    state = update(state, e.Heard(TextDelta(text)), 1.0)[0]
+    transcript.hear(state, 60)
+    state = update(state, s.Scrolled(s.Anchor(0, 0, 20)), 1.0)[0]
+    before = plain(transcript.view(state, 60, 10).lines)
+    assert "[one][x]" in "\n".join(plain(transcript.lines(state, 0, 60)))
+    whole = text + "[x]: https://x.example/" + "long/" * 30 + "\n"
+    state = update(state, e.Heard(TextDelta(whole[len(text) :])), 1.0)[0]
+    transcript.hear(state, 60)
+    session = fold(state.session, entry(1, whole))
+    state = update(state, e.Settled(1, entry(1, whole), session), 2.0)[0]
+    transcript.settle(state, 60)
+    assert "(https://x.example/" in "\n".join(plain(transcript.lines(state, 0, 60)))
+    assert plain(transcript.view(state, 60, 10).lines) == before
 
 
 @pytest.mark.parametrize("columns", [4, 10, 20, 40, 80])

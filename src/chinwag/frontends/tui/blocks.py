@@ -1,134 +1,298 @@
 """Where Markdown can be cut so that what lies before the cut never changes again; pure.
 
-Invariants: `cut` looks only at lines that cannot change any more, so it says the same whether a
-text came in one piece or letter by letter. A block is cut off when the next one has begun. A list
-or a paragraph that grows long is cut inside, at an item or a blank, so that the part which is
-rendered again and again stays short; a fence is never rendered as a block while open (`Fence`).
+Invariants: a line is judged by its first `SURE` characters and by the lines before it, never by
+what follows, so the cuts are the same whether a text came in one piece or letter by letter. Each
+character is looked at once: cutting a text costs its length, and no parser runs. A list is cut at
+its items, a long paragraph at a blank, a fence is never more than its lines. The only thing a cut
+takes from CommonMark is what no writer means (a list inside an HTML block, say).
 """
 
 from __future__ import annotations
 
 import re
+from enum import Enum, auto
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
 LONG = 1000
 """A paragraph of more characters is cut inside."""
-LONG_LIST = 300
-"""So is a list; it costs more a character, and an item is a good place."""
-BEGINNING = 1500
-"""So much is looked at first: parsing all of a long text for each cut would be quadratic."""
 SURE = 200
-"""So many characters of an unfinished line are enough to know what it is."""
+"""So many characters of a line are enough to know what it is."""
 
 GUARD = "a "
 """Put before the rest of a cut paragraph, so that it is read as one whatever it begins with."""
 
 
-class Cut(NamedTuple):
-    """How much of the text is finished (``size`` characters), and what it is.
+class Section(NamedTuple):
+    """A finished part of a text.
 
-    ``kind`` is `blocks` (whole blocks), `items` (the first part of a list whose rest follows),
-    `words` (the first part of a paragraph), `fence` (a fence opens here; ``size`` is 0).
+    ``kind`` is `blocks` (whole blocks), `item` (one item of a list, numbered ``start`` unless that
+    is None), `words` (a part of a paragraph whose rest follows), `rest` (the end of one that was
+    cut), `fence` (a line that opens a fence), `code` (a line in it), `defines` (a link definition,
+    which stands in some block too). ``gap``: a blank line belongs before it.
     """
 
-    size: int
     kind: str
+    source: str
+    gap: bool = True
+    start: int | None = None
 
 
-@lru_cache(maxsize=2)
-def parser(*, inline: bool) -> MarkdownIt:
-    """CommonMark with tables and strikethrough; without ``inline`` it only finds the blocks."""
-    from markdown_it import MarkdownIt
+class _In(Enum):
+    """What the open block is."""
 
-    made = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    if not inline:
-        made.core.ruler.enableOnly(["block"])
-    return made
-
-
-def sure(text: str) -> str:
-    """The part of a growing text that is certain enough to be cut: its whole lines, mostly."""
-    end = text.rfind("\n") + 1
-    return text if len(text) - end >= SURE else text[:end]
+    NOTHING = auto()
+    TEXT = auto()
+    TABLE = auto()
+    QUOTE = auto()
+    LIST = auto()
+    INDENTED = auto()
+    HTML = auto()
+    DONE = auto()  # a heading or a rule: the next line is something else
+    FENCE = auto()
 
 
-def cut(text: str, *, in_words: bool = False) -> Cut | None:
-    """What can be taken off the front of ``text``; None when nothing can yet.
-
-    ``text`` begins at a block, or, with ``in_words``, in the middle of a paragraph.
-    """
-    known = sure(text)
-    if not known.strip():
-        return None
-    # What can be cut off the beginning of a text can be cut off the whole of it.
-    begin = known.rfind("\n", 0, BEGINNING) + 1 if len(known) > BEGINNING else 0
-    found = _cut(known[:begin], in_words=in_words) if begin else None
-    return found or _cut(known, in_words=in_words)
-
-
-def _cut(known: str, *, in_words: bool) -> Cut | None:
-    shift = len(GUARD) if in_words else 0
-    source = GUARD * in_words + known
-    blocks = top_blocks(source)
-    if not blocks:
-        return None
-    first = blocks[0]
-    if first.type == "fence" and not in_words:
-        return Cut(0, "fence")
-    starts = line_starts(source)
-    if len(blocks) > 1:
-        return Cut(_start_of(blocks, starts) - shift, "blocks")
-    return _cut_inside(first, source, starts, shift)
-
-
-def _start_of(blocks: list[Token], starts: list[int]) -> int:
-    """Where the first fence after the beginning, or else the last block, starts."""
-    for block in blocks[1:]:
-        if block.type == "fence":
-            return starts[_lines(block)[0]]
-    return starts[_lines(blocks[-1])[0]]
-
-
-def _cut_inside(block: Token, source: str, starts: list[int], shift: int) -> Cut | None:
-    if block.type == "paragraph_open" and len(source) - shift > LONG:
-        blank = _BLANK.search(source, LONG + shift)
-        return Cut(blank.end() - shift, "words") if blank else None
-    if block.type in {"bullet_list_open", "ordered_list_open"}:
-        items = (starts[_lines(item)[0]] for item in block.children or ())
-        at = next((at for at in items if at >= LONG_LIST), None)
-        return Cut(at, "items") if at else None
-    return None
-
-
+_HEADING = r"#{1,6}(?: |$)"
+_FENCE = r"`{3,}[^`]*$|~{3,}"
+_ENDS_TEXT = re.compile(
+    rf" {{0,3}}(?:{_HEADING}|>|{_FENCE}|[-*+] +\S|1[.)] +\S|(?:\* *){{3,}}$|(?:_ *){{3,}}$)"
+)
+_ENDS_ELSE = re.compile(rf"(?:{_ENDS_TEXT.pattern}| {{0,3}}(?:- *){{3,}}$)")
+_RULE = re.compile(r" {0,3}(?:(?:\* *){3,}|(?:_ *){3,}|(?:- *){3,})$")
+_ONE_LINE = re.compile(rf" {{0,3}}{_HEADING}|{_RULE.pattern}")
+_OPENS_FENCE = re.compile(rf" {{0,3}}(?:{_FENCE})")
+_ITEM = re.compile(r"( {0,3})([-*+]|(\d{1,9})[.)])(?= |$)")
+_QUOTE = re.compile(r" {0,3}>")
+_HTML = re.compile(
+    r" {0,3}(?:<(?P<raw>script|pre|style|textarea)(?=[\s>]|$)"
+    r"|(?P<mark><!--|<\?|<!\[CDATA\[|<![A-Z])"
+    r"|</?[A-Za-z][A-Za-z0-9-]*(?=[\s/>]|$))",
+    re.IGNORECASE,
+)
+_HTML_ENDS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>"}
+_UNDER_HEADS = re.compile(r" {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:? *)?$| {0,3}\|? *:-+:? *$")
+_UNDERLINE = re.compile(r" {0,3}(?:=+|-+) *$")
+_DEFINES = re.compile(r" {0,3}\[(?!\^)[^\]]+\]: *\S")
+_NOTE = re.compile(r" {0,3}\[\^[^\]]+\]:")
 _BLANK = re.compile(r"[ \n](?=[^ \n])")
+_CJK = "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
+_ANYWHERE = re.compile(rf"(?<=[!-~])(?=[!-~])|(?<=[{_CJK}])(?=[{_CJK}])")
 
 
-def _lines(token: Token) -> list[int]:
-    return token.map or [0, 0]
+class Scanner:
+    """Reads a growing text and gives out what is finished."""
+
+    def __init__(self) -> None:
+        self._text = ""  # from the beginning of the open block on
+        self._seen = 0  # up to here its lines have been judged
+        self._begin = 0
+        self._kind = _In.NOTHING
+        self._blank = False  # the line before was blank
+        self._judged = False  # the unfinished line has been judged by its beginning
+        self._fence: Fence | None = None
+        self._html_end = ""
+        self._margin = 0  # of the open list
+        self._mark = ""
+        self._note = False  # the open paragraph is a footnote
+        self._out: list[Section] = []
+        self.start: int | None = None  # the number of the open item
+        self.gap = True
+        self.in_words = False
+
+    @property
+    def rest(self) -> str:
+        """What is not finished."""
+        return self._text
+
+    @property
+    def fence(self) -> Fence | None:
+        """The fence that is open."""
+        return self._fence
+
+    def feed(self, more: str) -> list[Section]:
+        """Take more text; what is finished with it."""
+        self._text += more
+        self._begin, at = 0, self._seen
+        text = self._text
+        while (end := text.find("\n", at)) >= 0:
+            if self._judged:
+                self._judged = False
+            else:
+                self._judge(text, at, text[at:end])
+            at = end + 1
+            self._line_ends(text, at)
+        if len(text) - at >= SURE and not self._judged and self._fence is None:
+            self._judge(text, at, text[at:])
+            self._judged = True
+        if self._judged:
+            self._cut_words(text, len(text))
+        return self._given(text, at)
+
+    def end(self) -> list[Section]:
+        """The text is complete."""
+        text, at = self._text, self._seen
+        self._begin = 0
+        if at < len(text) and not self._judged:
+            self._judge(text, at, text[at:])
+        if self._fence is None:
+            self._cut_words(text, len(text))
+            self._cut(text, len(text))
+        self._begin = at = len(text)
+        return self._given(text, at)
+
+    def _given(self, text: str, at: int) -> list[Section]:
+        self._text, self._seen = text[self._begin :], at - self._begin
+        out, self._out = self._out, []
+        return out
+
+    # -- lines --------------------------------------------------------------------------------
+
+    def _judge(self, text: str, at: int, line: str) -> None:
+        """Look at the line that begins at ``at``: does it end the open block?"""
+        if self._fence is not None:
+            self._code(self._fence, line)
+            return
+        line = line[:SURE]
+        if not line or line.isspace():
+            self._blank = True
+            return
+        if self._kind is _In.NOTHING:
+            self._open(line, gap=True)
+        elif self._ends_before(line):
+            self._cut(text, at)
+            self._next(line)
+        else:
+            self._go_on(line)
+        self._blank = False
+
+    def _line_ends(self, text: str, at: int) -> None:
+        if self._fence is not None or self._kind is _In.NOTHING:
+            self._begin = at
+        elif self._kind is _In.TEXT and at - self._begin > LONG:
+            self._cut_words(text, at)
+
+    def _code(self, fence: Fence, line: str) -> None:
+        if fence.closes(line):
+            self._fence, self._kind = None, _In.NOTHING
+        else:
+            self._out.append(Section("code", fence.content(line)))
+
+    def _ends_before(self, line: str) -> bool:
+        match self._kind:
+            case _In.TEXT | _In.TABLE:
+                return self._blank or self._ends_text(line)
+            case _In.QUOTE:
+                if _QUOTE.match(line):
+                    return self._blank
+                return self._blank or _ENDS_ELSE.match(line) is not None
+            case _In.LIST:
+                return self._ends_item(line)
+            case _In.INDENTED:
+                return _indent(line) < 4
+            case _In.HTML:
+                return self._blank and not self._html_end
+            case _:
+                return True
+
+    def _ends_text(self, line: str) -> bool:
+        if _ENDS_TEXT.match(line) or _NOTE.match(line):
+            return True
+        return self._note and _DEFINES.match(line) is not None
+
+    def _ends_item(self, line: str) -> bool:
+        if _indent(line) > self._margin:
+            return False
+        return self._blank or bool(_ITEM.match(line) or _ENDS_ELSE.match(line))
+
+    def _go_on(self, line: str) -> None:
+        if self._kind is _In.TEXT:
+            if _UNDERLINE.match(line):
+                self._kind = _In.DONE
+            elif _DEFINES.match(line):
+                self._out.append(Section("defines", line))
+            elif _UNDER_HEADS.match(line) and not self.in_words:
+                self._kind = _In.TABLE
+            elif found := _HTML.match(line):
+                self._into_html(found, line)
+        elif self._kind is _In.HTML and self._html_end and self._html_end in line.lower():
+            self._kind = _In.DONE
+
+    # -- blocks -------------------------------------------------------------------------------
+
+    def _next(self, line: str) -> None:
+        """A block begins where another has ended: it may be the next item of the same list."""
+        item = _ITEM.match(line) if self._kind is _In.LIST and not _RULE.match(line) else None
+        if item is not None and item[2][-1] == self._mark:
+            self.gap = self._blank
+            self._margin = len(item[1])
+            self.start = None if self.start is None else self.start + 1
+            return
+        self._open(line, gap=True)
+
+    def _open(self, line: str, *, gap: bool) -> None:
+        self.gap, self.start = gap, None
+        if _OPENS_FENCE.match(line):
+            self._fence = Fence(line)
+            self._kind = _In.FENCE
+            self._out.append(Section("fence", line))
+        elif _ONE_LINE.match(line):
+            self._kind = _In.DONE
+        elif _QUOTE.match(line):
+            self._kind = _In.QUOTE
+        elif item := _ITEM.match(line):
+            self._kind, self._margin, self._mark = _In.LIST, len(item[1]), item[2][-1]
+            self.start = int(item[3]) if item[3] else None
+        elif _indent(line) >= 4:
+            self._kind = _In.INDENTED
+        elif html := _HTML.match(line):
+            self._into_html(html, line)
+        else:
+            self._kind = _In.TEXT
+            self._note = _NOTE.match(line) is not None
+            if _DEFINES.match(line):
+                self._out.append(Section("defines", line))
+
+    def _into_html(self, found: re.Match[str], line: str) -> None:
+        self._kind, self._html_end = _In.HTML, ""
+        if found["raw"]:
+            self._html_end = f"</{found['raw'].lower()}>"
+        elif found["mark"]:
+            self._html_end = _HTML_ENDS.get(found["mark"].upper(), ">")
+        if self._html_end and self._html_end in line[found.end() :].lower():
+            self._kind = _In.DONE
+
+    def _cut(self, text: str, at: int) -> None:
+        """The open block ends at ``at``."""
+        source = text[self._begin : at]
+        self._begin = at
+        if source and not source.isspace():
+            whole = "item" if self._kind is _In.LIST else "blocks"
+            kind = "rest" if self.in_words else whole
+            self._out.append(Section(kind, source, self.gap, self.start))
+        self.in_words = False
+
+    def _cut_words(self, text: str, limit: int) -> None:
+        """Cut what is long of a paragraph, at blanks or, where there are none, anywhere."""
+        while self._kind is _In.TEXT and limit - self._begin > LONG:
+            at = self._begin
+            found = _BLANK.search(text, at + LONG, min(limit, at + 2 * LONG))
+            if found is None and limit - at > 2 * LONG:
+                found = _ANYWHERE.search(text, at + 2 * LONG, limit)
+            if found is None:
+                return
+            self._out.append(Section("words", text[at : found.end()], self.gap))
+            self._begin = found.end()
+            self.gap, self.in_words = False, True
 
 
-def line_starts(text: str) -> list[int]:
-    """The offset of each line."""
-    starts = [0]
-    starts.extend(found.end() for found in re.finditer("\n", text))
-    return starts
-
-
-def top_blocks(text: str) -> list[Token]:
-    """The top-level blocks; a list has its items as children."""
-    found: list[Token] = []
-    for token in parser(inline=False).parse(text):
-        if token.level == 0 and token.nesting >= 0:
-            found.append(token)
-        elif token.level == 1 and token.type == "list_item_open":
-            top: Any = found[-1]
-            top.children = [*(top.children or ()), token]
-    return found
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
 
 
 class Fence:
@@ -139,7 +303,7 @@ class Fence:
     def __init__(self, opening: str) -> None:
         found = self._OPEN.match(opening)
         indent, marks, info = found.groups() if found else ("", "```", "")
-        self.language = (info.split() or [""])[0].strip("{}.")
+        self.language = language(info)
         self._indent = len(indent)
         self._close = re.compile(rf" {{0,3}}{re.escape(marks[0])}{{{len(marks)},}}\s*$")
 
@@ -156,3 +320,43 @@ class Fence:
         """The line as code: without the fence's own indentation."""
         spare = len(line) - len(line.lstrip(" "))
         return line[min(spare, self._indent) :]
+
+
+def language(info: str) -> str:
+    """The language in what stands behind the marks of a fence."""
+    return (info.split() or [""])[0].strip("{}.")
+
+
+# -- parsing -----------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=2)
+def parser(*, inline: bool) -> MarkdownIt:
+    """CommonMark with tables and strikethrough; without ``inline`` it only finds the blocks."""
+    from markdown_it import MarkdownIt
+
+    made = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    if not inline:
+        made.core.ruler.enableOnly(["block"])
+    return made
+
+
+def top_blocks(text: str) -> Iterator[Token]:
+    """The top-level blocks, as the parser finds them."""
+    found = parser(inline=False).parse(text)
+    return (token for token in found if token.level == 0 and token.nesting >= 0)
+
+
+def paragraph_end(source: str) -> tuple[str, str]:
+    """The rest of a paragraph that was cut, and the blocks after it."""
+    guarded = GUARD + source
+    later = list(top_blocks(guarded))[1:2]
+    if not later:
+        return source, ""
+    at = line_starts(guarded)[(later[0].map or [0])[0]]
+    return guarded[len(GUARD) : at], guarded[at:]
+
+
+def line_starts(text: str) -> list[int]:
+    """The offset of each line."""
+    return [0, *(found.end() for found in re.finditer("\n", text))]

@@ -1,9 +1,9 @@
-"""Colour for code, line by line; pure but for the memory of a lexer's state.
+"""Colour for code, line by line; pure.
 
-Invariants: a line is coloured once, when it is complete, from the state in which the line before
-left the lexer; so a fence of any length costs the same per line, and a fence read in pieces looks
-like one read whole. The text that comes out is the text that went in. The language is what the
-fence says; it is never guessed. pygments is imported when the first fence is met, not before.
+Invariants: a line is coloured from the state in which the line before left the lexer; so a fence of
+any length costs the same per line, and a fence read in pieces looks like one read whole. The text
+that comes out is the text that went in. The language is what the fence says; it is never guessed.
+pygments is imported when the first fence is met, not before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 Pieces: TypeAlias = list[tuple[str, str]]
 """(name of a style, text)"""
@@ -46,44 +46,50 @@ _NAMES = (
 )
 
 
+class State(NamedTuple):
+    """How a line left the lexer: its stack, and whether a comment is open."""
+
+    stack: tuple[str, ...] = ("root",)
+    commented: bool = False
+
+
+BEGIN = State()
+
+
 class Colours:
-    """Colours the lines of one fence, in order."""
+    """Colours the lines of a fence. Which line comes when is told by the state."""
 
     def __init__(self, language: str) -> None:
         self._lexer = _lexer(language)
-        self._stack = ["root"]
         self._starred = language.lower() in _SLASH_STAR
-        self._inside = False
 
-    def line(self, line: str) -> Pieces:
-        """One line without its newline, as pieces; a complete line, the next in order."""
-        if self._inside:
-            return self._rest_of_comment(line)
-        pieces = list(self._pieces(line, self._stack))
+    def line(self, line: str, state: State = BEGIN) -> tuple[Pieces, State]:
+        """A line without its newline as pieces, and the state for the next one."""
+        if state.commented:
+            return self._rest_of_comment(line, state)
+        stack = list(state.stack)
+        pieces = list(self._pieces(line, stack))
         if self._starred and "/*" in line:
-            return self._open_comment(line, pieces)
-        return pieces
+            return self._maybe_open_comment(line, pieces, state.stack, tuple(stack))
+        return pieces, State(tuple(stack))
 
-    def glance(self, line: str) -> Pieces:
-        """The same for a line that is still being written: nothing is remembered."""
-        if self._inside:
-            return [("code.comment", line)]
-        return list(self._pieces(line, list(self._stack)))
-
-    def _rest_of_comment(self, line: str) -> Pieces:
+    def _rest_of_comment(self, line: str, state: State) -> tuple[Pieces, State]:
         end = _STAR.search(line)
         if end is None:
-            return [("code.comment", line)]
-        self._inside = False
-        return [("code.comment", line[: end.end()]), *self.line(line[end.end() :])]
+            return [("code.comment", line)], state
+        pieces, after = self.line(line[end.end() :], State(state.stack))
+        return [("code.comment", line[: end.end()]), *pieces], after
 
-    def _open_comment(self, line: str, pieces: Pieces) -> Pieces:
+    def _maybe_open_comment(
+        self, line: str, pieces: Pieces, before: tuple[str, ...], after: tuple[str, ...]
+    ) -> tuple[Pieces, State]:
         """Whether a comment begins in this line and does not end in it."""
         at = line.rfind("/*")
         if "*/" in line[at + 2 :] or _style_at(pieces, at) == "code.string":
-            return pieces
-        self._inside = True
-        return [*self._pieces(line[:at], list(self._stack)), ("code.comment", line[at:])]
+            return pieces, State(after)
+        stack = list(before)
+        pieces = [*self._pieces(line[:at], stack), ("code.comment", line[at:])]
+        return pieces, State(tuple(stack), commented=True)
 
     def _pieces(self, line: str, stack: list[str]) -> Iterator[tuple[str, str]]:
         if self._lexer is None or len(line) > LONGEST_LINE:

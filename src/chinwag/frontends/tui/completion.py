@@ -12,7 +12,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import History
 
-from chinwag.frontends.tui.items import one
+from chinwag.frontends.tui.drawing import one
 from chinwag.frontends.tui.promises import Desk
 from chinwag.talk.event import Choice
 
@@ -48,20 +48,12 @@ class DeskHistory(History):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk = desk
-        self._remember = True
 
     def load_history_strings(self) -> Iterable[str]:
         return reversed(self._desk.history())
 
     def store_string(self, string: str) -> None:
-        if self._remember:
-            self._desk.remember(string)
-
-    def put_aside(self, text: str) -> None:
-        """Keep a discarded draft where Up finds it, in this run only."""
-        self._remember = False
-        self.append_string(text)
-        self._remember = True
+        self._desk.remember(string)
 
 
 def palette(complete: Callable[[str, int], Iterable[object]]) -> tuple[Choice, ...]:

@@ -6,19 +6,16 @@ in the next one without a mark, so that what is copied is what was written.
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-from chinwag.frontends.tui.code import Colours, Pieces
+from chinwag.frontends.tui.code import BEGIN, Colours, Pieces, State
+from chinwag.frontends.tui.stretch import Line
 from chinwag.text.cells import clip, cluster_width, clusters, width
-
-Line: TypeAlias = list[tuple[str, str]]
 
 _INDENT = 2
 _ROOMY = 24
 
 
-class Block:
-    """One code block of a given width; its lines are given in order."""
+class CodeBlock:
+    """One code block of a given width."""
 
     def __init__(self, language: str, number: int, columns: int) -> None:
         self._colours = Colours(language)
@@ -32,15 +29,22 @@ class Block:
         mark = f"¶{self._number}" if self._number else ""
         name = clip(self._language or "text", max(self._columns - len(mark) - 1, 0))
         gap = " " * max(1, self._columns - width(name) - len(mark))
-        return [[("class:md.label", clip(name + gap + mark, self._columns))]]
+        if width(name) + len(gap) + len(mark) > self._columns:
+            return [[("class:md.label", clip(name + gap + mark, self._columns))]]
+        return [[("class:md.label", name), ("", gap), ("class:md.label", mark)]]
 
-    def line(self, line: str) -> list[Line]:
-        """A complete line of code."""
-        return self._laid(self._colours.line(line))
+    def begin(self) -> State:
+        """The state of the lexer before the first line."""
+        return BEGIN
 
-    def glance(self, line: str) -> list[Line]:
-        """A line that is still being written."""
-        return self._laid(self._colours.glance(line))
+    def line(self, line: str, state: State) -> tuple[list[Line], State]:
+        """A line of code, and the state for the next one."""
+        pieces, after = self._colours.line(line, state)
+        return self._laid(pieces), after
+
+    def plain(self, line: str) -> list[Line]:
+        """A line of code before anybody could colour it."""
+        return self._laid([("code", line)])
 
     def _laid(self, pieces: Pieces) -> list[Line]:
         room = max(1, self._columns - self._indent)

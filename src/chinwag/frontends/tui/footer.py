@@ -29,10 +29,17 @@ class Part(NamedTuple):
 
 
 def pieces(
-    state: UiState, status: Status, draft: tuple[int, bool] | None, columns: int
+    state: UiState,
+    status: Status,
+    draft: tuple[int, bool] | None,
+    columns: int,
+    speed: str | None = None,
 ) -> list[tuple[str, str]]:
-    """The footer as (style name, text), at most ``columns`` wide."""
-    parts = _parts(state, status, draft)
+    """The footer as (style name, text), at most ``columns`` wide.
+
+    ``speed`` is what to say of the rate, where somebody has worked it out already.
+    """
+    parts = _parts(state, status, draft, rate(state.live) if speed is None else speed)
     room = columns - 1
     for bar, spared in ((BAR, WORTH), (10, WORTH), (0, WORTH), (0, 0)):
         lead = _lead(status, bar, short=spared == 0)
@@ -103,11 +110,12 @@ def _short(count: int) -> str:
     return f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1e6:.1f}M"
 
 
-def _parts(state: UiState, status: Status, draft: tuple[int, bool] | None) -> list[Part]:
+def _parts(
+    state: UiState, status: Status, draft: tuple[int, bool] | None, speed: str
+) -> list[Part]:
     out: list[Part] = []
     if draft is not None:
         out.append(Part(3, "footer", f"draft {'' if draft[1] else '~'}{draft[0]:,}"))
-    speed = rate(state.live)
     if speed:
         out.append(Part(4, "footer", speed))
     if status.cost is not None:

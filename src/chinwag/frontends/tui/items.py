@@ -7,12 +7,22 @@ Without a renderer (rich is still being imported) Markdown is shown as wrapped p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeAlias, assert_never
 
-from chinwag.frontends.tui.markdown import drawable
+from chinwag.frontends.tui import cards
+from chinwag.frontends.tui.drawing import (
+    Folds,
+    clipped,
+    header,
+    indented,
+    margin,
+    one,
+    plain,
+)
 from chinwag.frontends.tui.state import Kind, Said, Told
+from chinwag.frontends.tui.stretch import Later, Line, Stretch
 from chinwag.talk.delta import Stop
 from chinwag.talk.entry import (
     AnyEntry,
@@ -26,12 +36,10 @@ from chinwag.talk.entry import (
     UserSaid,
 )
 from chinwag.talk.message import AnyPart, Call, File, Image, Result, Text, Thinking
-from chinwag.text.cells import clip, for_screen, width, wrap
-from chinwag.text.safe import safe_line
+from chinwag.text.cells import clip, width
 
-Line: TypeAlias = list[tuple[str, str]]
-Markdown: TypeAlias = Callable[[str, int], list[Line]]
-"""Lines of a Markdown text at a width; another function for pages of ours."""
+Markdown: TypeAlias = Callable[[str, int], list[Stretch]]
+"""A Markdown text at a width; another function for pages of ours."""
 
 WHY = {
     Status.INTERRUPTED: "stopped — /continue goes on, /retry asks again",
@@ -42,78 +50,53 @@ LENGTH = "the answer reached its length limit — /continue goes on"
 FILTER = "the provider's filter stopped this answer"
 
 
-class Folds:
-    """What is unfolded, and how wide it is drawn."""
-
-    __slots__ = ("columns", "thinking", "tools")
-
-    def __init__(self, columns: int, *, thinking: bool = False, tools: bool = False) -> None:
-        self.columns = columns
-        self.thinking = thinking
-        self.tools = tools
-
-
-def margin(columns: int) -> int:
-    """How far text is indented."""
-    return 4 if columns >= 40 else 1
+def laid(item: Said | Told, folds: Folds, markdown: Markdown, page: Markdown) -> list[Stretch]:
+    """An item as stretches, an empty line behind it."""
+    if isinstance(item, Told):
+        return [*_told(item, folds.columns, page), Stretch([[]])]
+    entry = item.entry
+    if isinstance(entry, AssistantSaid):
+        return [*answer_laid(item.n, entry, folds, markdown), Stretch([[]])]
+    if isinstance(entry, ToolReturned):  # what comes next leaves an empty line (`Transcript`)
+        return [Later(lambda: _said(item.n, entry, folds), 1)]
+    guess = 3 + len(entry.text) // folds.columns if isinstance(entry, UserSaid) else 2
+    return [Later(lambda: _closed(_said(item.n, entry, folds)), guess)]
 
 
-def indented(lines: list[Line], columns: int) -> list[Line]:
-    """The lines behind the margin; empty ones stay empty."""
-    blank = ("", " " * margin(columns))
-    return [[blank, *line] if line else line for line in lines]
+def answer_laid(n: int, entry: AssistantSaid, folds: Folds, markdown: Markdown) -> list[Stretch]:
+    """An answer: its head, its parts and how it ended."""
+    columns = folds.columns
+    head = Stretch([answer_head(n, entry, columns, timed=folds.tools)])
+    parts = [(part_laid(p, folds, markdown), isinstance(p, Call)) for p in entry.parts]
+    out = joined(parts)
+    ending = ending_of(entry, columns)
+    gap: list[Line] = [[]] if out and ending else []
+    return [head, *out, Stretch([*gap, *ending])]
 
 
-def plain(text: str, columns: int, style: str = "") -> list[Line]:
-    """Text as it was typed, wrapped."""
-    room = max(1, columns - margin(columns) - 1)
-    lines = [[(style, line)] if line else [] for line in wrap(drawable(text), room)]
-    return indented(lines, columns)
-
-
-def one(text: str, columns: int) -> str:
-    """Foreign text on one line of at most so many cells."""
-    return clip(for_screen(safe_line(text)), max(columns, 0))
-
-
-def sides(left: Line, right: str, columns: int, style: str = "class:meta") -> Line:
-    """A line with something at its right end, left out where there is no room."""
-    used = sum(width(text) for _, text in left)
-    gap = columns - 1 - used - width(right)
-    if not right or gap < 2:
-        return clipped(left, columns)
-    return [*left, ("", " " * gap), (style, right)]
-
-
-def clipped(line: Line, columns: int) -> Line:
-    """The line cut to the columns."""
-    left, out = columns, []
-    for style, text in line:
-        kept = clip(text, left) if width(text) > left else text
-        left -= width(kept)
-        if kept:
-            out.append((style, kept))
+def joined(parts: Sequence[tuple[list[Stretch], bool]]) -> list[Stretch]:
+    """Parts with an empty line between them, but none between calls (True)."""
+    out: list[Stretch] = []
+    called = False
+    for part, calls in parts:
+        if part:
+            out += [Stretch([[]]), *part] if out and not (called and calls) else part
+            called = calls
     return out
 
 
-def lines_of(item: Said | Told, folds: Folds, markdown: Markdown, page: Markdown) -> list[Line]:
-    """The lines of an item, an empty one behind them."""
-    if isinstance(item, Told):
-        return [*_told(item, folds.columns, page), []]
-    lines = _said(item.n, item.entry, folds, markdown)
+def _closed(lines: list[Line]) -> list[Line]:
     return [*lines, []] if lines else []
 
 
-def _said(n: int, entry: AnyEntry, folds: Folds, markdown: Markdown) -> list[Line]:
+def _said(n: int, entry: AnyEntry, folds: Folds) -> list[Line]:
     columns = folds.columns
     match entry:
         case UserSaid(parts=parts):
             head = header(str(n), "you", "class:you", clock(entry.at), columns)
             return [head, *_user(parts, columns)]
-        case AssistantSaid():
-            return [answer_head(n, entry, columns), *answer(entry, folds, markdown)]
-        case ToolReturned(result=result):
-            return _result(result, folds)
+        case ToolReturned(result=result, seconds=seconds):
+            return cards.returned(result, seconds, folds)
         case SystemSet(text=text):
             words = one(text, columns) if text else "none from here on"
             return [clipped([("class:meta", f" {n}  system  "), ("class:meta", words)], columns)]
@@ -126,13 +109,6 @@ def _said(n: int, entry: AnyEntry, folds: Folds, markdown: Markdown) -> list[Lin
             return mark("·", text, "class:notice", columns)
         case _:
             return []
-
-
-def header(number: str, who: str, style: str, right: str, columns: int) -> Line:
-    """` 3  you                    09:31`"""
-    lead = f" {number}  " if number else " "
-    lead = lead.ljust(margin(columns)) if columns >= 40 else lead
-    return sides([("class:number", lead), (style, one(who, columns - 8))], right, columns)
 
 
 def divider(label: str, columns: int) -> Line:
@@ -161,9 +137,12 @@ def clock(at: str) -> str:
 # -- answers -----------------------------------------------------------------------------------
 
 
-def answer_head(n: int, entry: AssistantSaid, columns: int) -> Line:
+def answer_head(n: int, entry: AssistantSaid, columns: int, *, timed: bool = False) -> Line:
+    """Who answers, and what it took; with ``timed``, when."""
     who = entry.model or entry.served or "assistant"
     figures = _figures(entry)
+    if timed and clock(entry.at):
+        figures.append(clock(entry.at))
     while figures and width(" · ".join(figures)) > columns - len(who) - 10:
         figures = figures[1:]
     return header(str(n), who, "class:bot", " · ".join(figures), columns)
@@ -182,30 +161,18 @@ def _figures(entry: AssistantSaid) -> list[str]:
     return out
 
 
-def answer(entry: AssistantSaid, folds: Folds, markdown: Markdown) -> list[Line]:
-    """The body of an answer and how it ended."""
-    out: list[Line] = []
-    for part in entry.parts:
-        lines = part_lines(part, folds, markdown)
-        if out and lines:
-            out.append([])
-        out.extend(lines)
-    ending = ending_of(entry, folds.columns)
-    return [*out, *([[]] if out and ending else []), *ending]
-
-
-def part_lines(part: AnyPart, folds: Folds, markdown: Markdown) -> list[Line]:
+def part_laid(part: AnyPart, folds: Folds, markdown: Markdown) -> list[Stretch]:
     """One part of an answer."""
     columns = folds.columns
     match part:
         case Text(text=text):
             return markdown(text, columns) if text.strip() else []
         case Thinking(text=text):
-            return thinking(text, len(text), folds, done=True)
+            return [Stretch(thinking(text, len(text), folds, done=True))]
         case Call(name=name, arguments=arguments):
-            return call(name, arguments, columns)
+            return [Stretch(cards.asked(name, arguments, folds))]
         case Image() | File() | Result():
-            return _user((part,), columns)
+            return [Stretch(_user((part,), columns))]
         case _:
             assert_never(part)
 
@@ -221,24 +188,6 @@ def thinking(text: str, size: int, folds: Folds, *, done: bool) -> list[Line]:
     if not folds.thinking or not text:
         return head
     return [*head, *plain(text.strip("\n"), folds.columns, "class:thinking")]
-
-
-def call(name: str, arguments: str, columns: int) -> list[Line]:
-    """A call of a tool on one line."""
-    words = one(f"{name} {arguments}", columns - margin(columns) - 3)
-    return indented([[("class:hint", "→ "), ("class:hint", words)]], columns)
-
-
-def _result(result: Result, folds: Folds) -> list[Line]:
-    columns = folds.columns
-    style = "class:failure" if result.is_error else "class:hint"
-    if folds.tools:
-        return plain(result.content, columns, style)
-    count = result.content.count("\n") + 1
-    first = result.content.strip().split("\n", 1)[0]
-    more = f" · {count} lines, Ctrl+O shows" if count > 1 else ""
-    room = columns - margin(columns) - 3 - width(more)
-    return indented([[(style, f"← {one(first, room)}{more}")]], columns)
 
 
 def ending_of(entry: AssistantSaid, columns: int) -> list[Line]:
@@ -271,17 +220,19 @@ def _user(parts: tuple[AnyPart, ...], columns: int) -> list[Line]:
     return out
 
 
-def _told(told: Told, columns: int, page: Markdown) -> list[Line]:
+def _told(told: Told, columns: int, page: Markdown) -> list[Stretch]:
     match told.kind:
         case Kind.NOTICE:
-            return mark("·", told.text, "class:notice", columns)
+            return [Stretch(mark("·", told.text, "class:notice", columns))]
         case Kind.WARNING:
-            return mark("!", told.text, "class:warning", columns)
+            return [Stretch(mark("!", told.text, "class:warning", columns))]
         case Kind.FAILURE:
             out = mark("✗", told.text, "class:failure", columns)
-            return [*out, *(plain(told.hint, columns, "class:hint") if told.hint else [])]
+            hint = plain(told.hint, columns, "class:hint") if told.hint else []
+            return [Stretch([*out, *hint])]
         case Kind.PAGE:
             title = one(told.title or "page", columns - 8)
-            return [divider(title, columns), *page(told.text, columns), divider("", columns)]
+            top, end = Stretch([divider(title, columns)]), Stretch([divider("", columns)])
+            return [top, *page(told.text, columns), end]
         case _:
             assert_never(told.kind)

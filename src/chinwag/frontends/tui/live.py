@@ -1,18 +1,19 @@
-"""The answer that is coming in, as lines.
+"""The answer that is coming in, as stretches.
 
 Invariants: each step takes in what is new and no more; what was said before is not touched again.
-The lines of the settled answer are these, so settling a long answer costs nothing. Only `advance`
-does work; reading `lines` in a frame caused by a key is free.
+The stretches of the settled answer are these, so settling a long answer costs nothing. What is not
+on the screen is not rendered, so a fast model costs little more than the reading of its words.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chinwag.frontends.tui import items
-from chinwag.frontends.tui.items import Folds, Line
+from chinwag.frontends.tui import cards, items
+from chinwag.frontends.tui.drawing import Folds, header, margin, plain
 from chinwag.frontends.tui.markdown import Document
 from chinwag.frontends.tui.state import Live, UiState
+from chinwag.frontends.tui.stretch import Line, Stretch
 from chinwag.talk.draft import Block, CallBlock, TextBlock, ThinkingBlock
 from chinwag.talk.entry import AssistantSaid
 
@@ -21,18 +22,20 @@ if TYPE_CHECKING:
 
 PLAIN_TAIL = 20_000
 """Before rich is there, only so much of the end of an answer is shown."""
+ARGUMENTS = 200
+"""Pieces of a call's arguments that are shown while they come."""
 
 
 class LiveLines:
-    """Lines of a growing draft: one `_Part` per block."""
+    """A growing draft: one `_Part` per block."""
 
     def __init__(self) -> None:
         self._parts: list[_Part] = []
-        self._setting: tuple[int, bool, bool] | None = None
+        self._setting: tuple[int, bool, bool, bool] | None = None
 
     def advance(self, live: Live, folds: Folds, renderer: Renderer | None, number: int = 1) -> bool:
         """Take in what is new; True when more is waiting. ``number``: of the first code block."""
-        setting = (folds.columns, folds.thinking, renderer is not None)
+        setting = (folds.columns, folds.thinking, folds.tools, renderer is not None)
         if setting != self._setting:
             self._setting, self._parts = setting, []
         waiting = False
@@ -48,31 +51,30 @@ class LiveLines:
         numbers = (part.number for part in reversed(self._parts) if isinstance(part, _TextPart))
         return next((n for n in numbers if n), number)
 
-    def lines(self, state: UiState, folds: Folds) -> list[Line]:
+    def stretches(self, state: UiState, folds: Folds) -> list[Stretch]:
         """The whole live answer with its head."""
         who = state.session.model or "assistant"
-        out = [items.header(_number(state), who, "class:bot", _status(state), folds.columns)]
-        for part in self._parts:
-            if len(out) > 1 and part.lines:
-                out.append([])
-            out.extend(part.lines)
-        return [*out, []]
+        head = header(_number(state), who, "class:bot", _status(state), folds.columns)
+        parts = [(part.stretches(), isinstance(part, _CallPart)) for part in self._parts]
+        body = items.joined(parts)
+        return [Stretch([head]), *body, Stretch([[]])]
 
-    def settled(self, n: int, entry: AssistantSaid, folds: Folds) -> list[Line] | None:
-        """The lines of the entry these have become; None when they are not the same."""
-        texts = [part.text() for part in self._parts if isinstance(part, _TextPart)]
-        if not texts or "".join(texts) != entry.text or self._setting is None:
+    def settled(self, n: int, entry: AssistantSaid, folds: Folds) -> list[Stretch] | None:
+        """The entry these have become; None when they are not the same."""
+        texts = [part for part in self._parts if isinstance(part, _TextPart)]
+        if not texts or "".join(part.text() for part in texts) != entry.text:
             return None
-        if self._setting != (folds.columns, folds.thinking, True):
+        if self._setting != (folds.columns, folds.thinking, folds.tools, True):
             return None
-        done = iter([part for part in self._parts if isinstance(part, _TextPart)])
+        done = iter(texts)
 
-        def made(text: str, columns: int) -> list[Line]:
+        def made(text: str, columns: int) -> list[Stretch]:
             part = next(done, None)
-            return part.finish() if part and part.text() == text else items.plain(text, columns)
+            if part is not None and part.text() == text:
+                return part.finish()
+            return [Stretch(plain(text, columns))]
 
-        body = items.answer(entry, folds, made)
-        return [items.answer_head(n, entry, folds.columns), *body, []]
+        return [*items.answer_laid(n, entry, folds, made), Stretch([[]])]
 
 
 def _number(state: UiState) -> str:
@@ -89,9 +91,10 @@ def _status(state: UiState) -> str:
 class _Part:
     """One block of the draft."""
 
-    lines: list[Line]
-
     def take(self, block: Block, *, last: bool) -> bool:
+        raise NotImplementedError
+
+    def stretches(self) -> list[Stretch]:
         raise NotImplementedError
 
 
@@ -100,49 +103,34 @@ class _TextPart(_Part):
         self._columns = folds.columns
         self._document = document
         self._pieces: list[str] = []
-        self._shown = 0
-        self.lines = []
 
     def take(self, block: Block, *, last: bool) -> bool:  # noqa: ARG002 (its siblings need it)
         taken = len(self._pieces)
         if len(block.pieces) > taken:
-            self._pieces.extend(block.pieces[taken:])
+            fresh = block.pieces[taken:]
+            self._pieces.extend(fresh)
             if self._document is not None:
-                self._document.feed("".join(self._pieces[taken:]))
-        elif not (self._document and self._document.waiting):
-            return False
-        return self._advance()
+                self._document.feed("".join(fresh))
+        return self._document is not None and self._document.step()
 
-    def _advance(self) -> bool:
+    def stretches(self) -> list[Stretch]:
         if self._document is None:
             tail = "".join(self._pieces)[-PLAIN_TAIL:]
-            self.lines = items.plain(tail, self._columns)
-            return False
-        more = self._document.step()
-        if not more:
-            self._document.show()
-        self._lay()
-        return more
-
-    def _lay(self) -> None:
-        """Indent what is newly finished, and the open end anew."""
-        assert self._document is not None  # noqa: S101 (asked for only with a document)
-        del self.lines[self._shown :]
-        done = self._document.done
-        self.lines.extend(items.indented(done[self._shown :], self._columns))
-        self._shown = len(done)
-        self.lines.extend(items.indented(self._document.open, self._columns))
+            return [Stretch(plain(tail, self._columns))]
+        self._document.show()
+        return self._document.stretches
 
     @property
     def number(self) -> int:
         """The number of the next code block, 0 where nothing is rendered."""
         return self._document.number if self._document else 0
 
-    def finish(self) -> list[Line]:
-        if self._document is not None:
-            self._document.finish()
-            self._lay()
-        return self.lines
+    def finish(self) -> list[Stretch]:
+        """The same, now that the text is complete."""
+        if self._document is None:
+            return self.stretches()
+        self._document.finish()
+        return self._document.stretches
 
     def text(self) -> str:
         return "".join(self._pieces)
@@ -151,50 +139,62 @@ class _TextPart(_Part):
 class _ThinkingPart(_Part):
     def __init__(self, folds: Folds) -> None:
         self._folds = folds
-        self._pieces: list[str] = []
+        self._taken = 0
         self._size = 0
-        self._wrapped: list[Line] = []
+        self._wrapped: list[Stretch] = []
         self._open = ""
         self._last = True
-        self.lines = []
+        self._shown: list[Stretch] = []
 
     def take(self, block: Block, *, last: bool) -> bool:
-        taken = len(self._pieces)
-        fresh = block.pieces[taken:]
-        if fresh or not self.lines or last != self._last:
+        fresh = block.pieces[self._taken :]
+        if fresh or not self._shown or last != self._last:
             self._last = last
-            self._pieces.extend(fresh)
+            self._taken += len(fresh)
             self._size += sum(map(len, fresh))
-            head = items.thinking("", self._size, self._folds, done=not last)
-            self.lines = head + self._body("".join(fresh)) if self._folds.thinking else head
+            head = Stretch(items.thinking("", self._size, self._folds, done=not last))
+            self._shown = [head, *self._body("".join(fresh))]
         return False
 
-    def _body(self, fresh: str) -> list[Line]:
+    def stretches(self) -> list[Stretch]:
+        return self._shown
+
+    def _body(self, fresh: str) -> list[Stretch]:
         """Thinking that is unfolded: whole lines are wrapped once."""
+        if not self._folds.thinking:
+            return []
         whole, newline, self._open = (self._open + fresh).rpartition("\n")
-        columns = self._folds.columns
         if newline:
-            self._wrapped.extend(items.plain(whole, columns, "class:thinking"))
-        return self._wrapped + items.plain(self._open, columns, "class:thinking")
+            self._wrapped.append(Stretch(self._lines(whole)))
+        return [*self._wrapped, Stretch(self._lines(self._open))]
+
+    def _lines(self, text: str) -> list[Line]:
+        return plain(text, self._folds.columns, "class:thinking")
 
 
 class _CallPart(_Part):
     def __init__(self, folds: Folds) -> None:
-        self._columns = folds.columns
-        self.lines = []
+        self._folds = folds
+        self._shown: list[Stretch] = []
 
     def take(self, block: Block, *, last: bool) -> bool:  # noqa: ARG002 (its siblings need it)
         if isinstance(block, CallBlock):
-            arguments = "".join(block.pieces[:200])
-            self.lines = items.call(block.name, arguments, self._columns)
+            arguments = "".join(block.pieces[:ARGUMENTS])
+            self._shown = [Stretch(cards.asked(block.name, arguments, self._folds))]
         return False
+
+    def stretches(self) -> list[Stretch]:
+        return self._shown
 
 
 def _part(block: Block, folds: Folds, renderer: Renderer | None, number: int) -> _Part:
+    columns = folds.columns
     match block:
         case TextBlock():
-            wide = max(1, folds.columns - items.margin(folds.columns) - 1)
-            return _TextPart(folds, Document(renderer, wide, number) if renderer else None)
+            left = margin(columns)
+            wide = max(1, columns - left - 1)
+            made = Document(renderer, wide, number, margin=left) if renderer else None
+            return _TextPart(folds, made)
         case ThinkingBlock():
             return _ThinkingPart(folds)
         case CallBlock():

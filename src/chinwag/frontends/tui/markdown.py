@@ -1,20 +1,24 @@
-"""A Markdown text that grows at its end, as lines.
+"""A Markdown text that grows at its end, as stretches of lines.
 
-Invariants: a finished line never changes again (but for a new width, which is a new document). How
-a text was cut into pieces does not show: fed letter by letter or whole, `finish` gives the same
-lines. Each step costs what is new plus one open block, and an open block is kept short (`blocks`);
-an open fence costs only its new lines. Text is made safe here, at places where the door allows a
-cut.
+Invariants: a finished stretch never changes again, but where a link definition comes after its use
+(`finish` says so to what was shown before), and a new width is a new document. How a text was cut
+into pieces does not show: fed letter by letter or whole, `finish` gives the same lines. Taking in
+text costs its length; a stretch is rendered when it is first seen, so what nobody looks at is never
+rendered. Text is made safe here, at places where the door allows a cut.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from chinwag.frontends.tui import blocks
-from chinwag.frontends.tui.fences import Block
-from chinwag.text.cells import for_screen
+from chinwag.frontends.tui.blocks import Section
+from chinwag.frontends.tui.fences import CodeBlock
+from chinwag.frontends.tui.stretch import Line, Stretch
+from chinwag.text import fences
+from chinwag.text.cells import for_screen, wrap
 from chinwag.text.safe import safe
 
 if TYPE_CHECKING:
@@ -22,14 +26,20 @@ if TYPE_CHECKING:
 
     from chinwag.frontends.tui.rendering import Renderer
 
-Line: TypeAlias = list[tuple[str, str]]
+Env: TypeAlias = dict[str, Any]
 
-WINDOW = 4000
-"""So many characters are taken in at once: the most work between two looks at the clock."""
+WINDOW = 20_000
+"""So many characters are taken in at once: some 3 ms of work between two looks at the clock."""
+RUN = 32
+"""Lines of code in one stretch."""
+HUGE = 20_000
+"""A block of more characters (a table of a thousand rows) is shown as it was written."""
+HELD = 600
+"""Rendered stretches of one text that are kept; who scrolls further back renders them again."""
 
 # Places where `safe(a) + safe(b) == safe(a + b)`: no cluster reaches over them.
 _CJK = "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
-_SEAM = rf"(?<=[\x20-\x7e\n])(?=[\x20-\x7e\n])|(?<=\n)|(?<=[{_CJK}])(?=[{_CJK}])"
+_SEAM = re.compile(rf"(?<=[\x20-\x7e\n])(?=[\x20-\x7e\n])|(?<=\n)|(?<=[{_CJK}])(?=[{_CJK}])")
 _LOOK_BACK = 400
 TAB = "    "  # not to the next stop: where that is would depend on how the text was cut
 
@@ -43,233 +53,407 @@ def drawable(text: str) -> str:
 
 
 class Document:
-    """One text at one width. `lines` may be read at any time.
+    """One text at one width, behind a margin of blanks.
 
     ``number`` is that of its first code block, and then of the next one to come.
     """
 
-    def __init__(self, renderer: Renderer, columns: int, number: int = 1) -> None:
-        self._renderer = renderer
-        self._columns = max(columns, 1)
-        self._done: list[Line] = []
-        self._tail_lines: list[Line] = []
-        self._raw = ""
-        self._source = ""
+    def __init__(
+        self, renderer: Renderer, columns: int, number: int = 1, *, margin: int = 0
+    ) -> None:
+        self.renderer = renderer
+        self.columns = max(columns, 1)
         self.number = number
-        self._joined = False  # the next block continues the last one: no blank line between
-        self._fence: blocks.Fence | None = None
-        self._block: Block | None = None
-        self._carry: Text | None = None
-        self._fresh = False
-        self._shown = 0  # how much of the raw text stood in the open lines
+        self.margin = ("", " " * margin)
+        self.env: Env = {"references": {}}
         self.rendered = 0  # characters that went through a renderer, for tests of cost
+        self._done: list[Stretch] = []
+        self._scanner = blocks.Scanner()
+        self._raw = ""
+        self._block: CodeBlock | None = None
+        self.run: _Run | None = None
+        self._words: _Words | None = None
+        self._late = False
+        self._open: _Open | None = None
+        self._held: deque[_Made] = deque()
+
+    @property
+    def stretches(self) -> list[Stretch]:
+        """All of it: finished stretches, then the open end."""
+        return [*self._done, self._open] if self._open is not None else self._done
 
     @property
     def lines(self) -> list[Line]:
-        """All lines: finished ones, then those of the open block."""
-        return self._done + self._tail_lines if self._tail_lines else self._done
-
-    @property
-    def done(self) -> list[Line]:
-        """The finished lines; only ever grows."""
-        return self._done
-
-    @property
-    def open(self) -> list[Line]:
-        """The lines of the open block, as of the last `show`."""
-        return self._tail_lines
+        """All lines, made now."""
+        return [line for stretch in self.stretches for line in stretch.lines()]
 
     @property
     def waiting(self) -> bool:
         """Whether there is text that has not been looked at."""
-        return bool(self._raw)
+        return len(self._raw) > _LOOK_BACK
 
     def feed(self, text: str) -> None:
-        """Take more text; nothing is rendered yet."""
+        """Take more text; nothing is done with it yet."""
         self._raw += text
+        self._open = None
 
     def step(self) -> bool:
         """Take in a window of the waiting text; True when more of it waits."""
         self._take(self._seam())
-        self._advance()
-        return len(self._raw) > _LOOK_BACK
+        return self.waiting
 
     def show(self) -> None:
-        """Render the open block, and what waits behind the last seam, as it stands."""
-        if self._fresh or len(self._raw) != self._shown:
-            self._shown = len(self._raw)
-            self._tail_lines = self._open_lines(self._source + drawable(self._raw))
-            self._fresh = False
+        """Let the open end, and what waits behind the last seam, be seen as it stands."""
+        if self._open is None:
+            rest = self._scanner.rest + drawable(self._raw)
+            self._open = _Open(self, rest, self._scanner, self._block, self._words)
 
     def finish(self) -> None:
         """The text is complete."""
         while self._raw:
             self._take(min(len(self._raw), self._seam() or len(self._raw)))
-            self._advance()
-        self._tail_lines = []
-        self._close(self._source)
-        self._source = ""
+        self._add(self._scanner.end())
+        self._open = self._block = None
+        if self._late:
+            for stretch in self._done:
+                if isinstance(stretch, _Made):
+                    stretch.redefined()
 
     # -- taking in ----------------------------------------------------------------------------
 
     def _seam(self) -> int:
         """Up to where the raw text may be made safe now."""
-        end = min(len(self._raw), WINDOW)
-        start = max(0, end - _LOOK_BACK)
+        raw = self._raw
+        end = min(len(raw), WINDOW)
         last = 0
-        for found in re.compile(_SEAM).finditer(self._raw, start, end + 1):
-            if 0 < found.start() <= end and found.start() < len(self._raw):
+        for found in _SEAM.finditer(raw, max(0, end - _LOOK_BACK), end + 1):
+            if 0 < found.start() <= end and found.start() < len(raw):
                 last = found.start()
-        if not last and self._raw.endswith("\n") and end == len(self._raw):
+        if not last and raw.endswith("\n") and end == len(raw):
             return end
         return last or (end if end == WINDOW else 0)
 
     def _take(self, size: int) -> None:
         if size:
-            self._source += drawable(self._raw[:size])
+            fresh = drawable(self._raw[:size])
             self._raw = self._raw[size:]
-            self._fresh = True
+            self._add(self._scanner.feed(fresh))
+            self._open = None
 
-    def _advance(self) -> None:
-        """Turn all that is finished into lines."""
-        while self._advanced():
-            self._fresh = True
+    def _add(self, sections: list[Section]) -> None:
+        for section in sections:
+            match section.kind:
+                case "code":
+                    self._add_code(section.source)
+                case "fence":
+                    self._add_fence(section)
+                case "defines":
+                    blocks.parser(inline=False).parse(section.source, self.env)
+                    self._late = self._late or bool(self._done)
+                case "words":
+                    self._add_words(section, last=False)
+                case "rest":
+                    self._add_words(section, last=True)
+                case _:
+                    self._done.append(_Blocks(self, section, self.number))
+                    self._count(section.source)
 
-    def _advanced(self) -> bool:
-        if self._fence is not None:
-            return self._read_code()
-        found = blocks.cut(self._source, in_words=self._carry is not None)
-        if found is None:
-            return False
-        if found.kind == "fence":
-            return self._open_fence()
-        done, self._source = self._source[: found.size], self._source[found.size :]
-        if found.kind == "words":
-            self._add_words(done)
-        else:
-            self._close(done)
-            self._joined = found.kind == "items" and not done.endswith("\n\n")
-        return True
+    def _count(self, source: str) -> None:
+        self.number += fences.count(source) if "```" in source or "~~~" in source else 0
 
-    # -- code ---------------------------------------------------------------------------------
-
-    def _open_fence(self) -> bool:
-        self._source = self._source.lstrip("\n")
-        opening, newline, rest = self._source.partition("\n")
-        if not newline:
-            return False
-        if not opening.lstrip(" ").startswith(("```", "~~~")):
-            return False
-        self._source = rest
-        self._fence = blocks.Fence(opening)
-        self._block = Block(self._fence.language, self.number, self._columns)
+    def _add_fence(self, section: Section) -> None:
+        language = blocks.Fence(section.source).language
+        self._block = CodeBlock(language, self.number, self.columns)
         self.number += 1
-        self._put(self._block.head())
-        return True
+        head = [self.inside(line) for line in self._block.head()]
+        self._done.append(Stretch([[], *head] if self._done else head))
+        self.run = None
 
-    def _read_code(self) -> bool:
-        """The complete lines of an open fence; True when it has closed."""
-        fence, block = self._fence, self._block
-        assert fence is not None  # noqa: S101 (for the type checker)
-        assert block is not None  # noqa: S101
-        *whole, rest = self._source.split("\n")
-        for at, line in enumerate(whole):
-            if fence.closes(line):
-                self._source = "\n".join([*whole[at + 1 :], rest])
-                self._fence = self._block = None
-                return True
-            self.rendered += len(line)
-            self._done.extend(block.line(fence.content(line)))
-        self._source = rest
-        return False
-
-    # -- paragraphs cut inside ----------------------------------------------------------------
-
-    def _add_words(self, source: str) -> None:
-        lines, rest = self._renderer.wrapped(self._words(source), self._columns)
-        self.rendered += len(source)
-        if self._carry is None:
-            self._space()
-        self._done.extend(lines[:-1])
-        self._carry = rest
-
-    def _words(self, source: str) -> Text:
-        words = self._renderer.words(source.strip())
-        if self._carry is None:
-            return words
-        gap = " " if self._carry.plain and not self._carry.plain.endswith(" ") else ""
-        return self._carry.copy().append(gap).append_text(words)
-
-    # -- the rest -----------------------------------------------------------------------------
-
-    def _close(self, source: str) -> None:
-        """Whole blocks are finished."""
-        if self._fence is not None:
-            if source and self._block is not None:
-                self._done.extend(self._block.line(self._fence.content(source)))
-            self._fence = self._block = None
+    def _add_code(self, line: str) -> None:
+        if self._block is None:
             return
-        if self._carry is not None:
-            source = self._end_paragraph(source)
-        if source.strip():
-            self._put(self._rendered(source))
+        if self.run is None or self.run.full:
+            self.run = _Run(self, self._block, self.run)
+            self._done.append(self.run)
+        self.run.add(line)
 
-    def _end_paragraph(self, source: str) -> str:
-        """Finish a paragraph that was cut inside; what follows it comes back."""
-        words, rest = _paragraph_end(source)
-        self._done.extend(self._renderer.text(self._words(words), self._columns))
+    def _add_words(self, section: Section, *, last: bool) -> None:
+        if not last:
+            self._words = _Words(self, section, self._words)
+            self._done.append(self._words)
+            return
+        own, after = section.source, ""
+        if "\n" in own:
+            own, after = blocks.paragraph_end(own)
+        self._done.append(_Words(self, section._replace(source=own), self._words, last=True))
+        self._words = None
+        if after.strip():
+            self._done.append(_Blocks(self, Section("blocks", after), self.number))
+            self._count(after)
+
+    # -- for the stretches --------------------------------------------------------------------
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._done
+
+    def inside(self, line: Line) -> Line:
+        """The line behind the margin; an empty one stays empty."""
+        return [self.margin, *line] if line and self.margin[1] else line
+
+    def hold(self, stretch: _Made) -> None:
+        """It has been rendered: of the oldest rendered ones the lines are dropped."""
+        self._held.append(stretch)
+        if len(self._held) > HELD:
+            self._held.popleft().drop()
+
+    def render(self, section: Section, number: int) -> list[Line]:
+        """The lines of a section of whole blocks, without a gap."""
+        source = section.source
+        self.rendered += len(source)
+        if len(source) > HUGE:
+            return [[("", line)] if line else [] for line in wrap(source, self.columns)]
+        lines, _ = self.renderer.blocks(
+            source, self.columns, number, start=section.start, env=self.env
+        )
+        return lines
+
+
+class _Made(Stretch):
+    """A finished part of a document, rendered when it is seen."""
+
+    __slots__ = ("_document", "_height", "_leads")
+
+    def __init__(self, document: Document, source: str) -> None:
+        self._lines = None
+        self._document = document
+        self._leads = document.is_empty
+        self._height = 2 + source.count("\n") + len(source) // document.columns
+
+    def lines(self) -> list[Line]:
+        if self._lines is None:
+            inside = self._document.inside
+            self._lines = [inside(line) for line in self._make()]
+            self._height = len(self._lines)
+            self._document.hold(self)
+        return self._lines
+
+    @property
+    def height(self) -> int:
+        return self._height
+
+    def drop(self) -> None:
+        """Forget the lines; they can be made again."""
+        self._lines = None
+
+    def redefined(self) -> None:
+        """A link that was used here has been defined since."""
+
+    def _make(self) -> list[Line]:
+        raise NotImplementedError
+
+
+class _Blocks(_Made):
+    """Whole blocks, or one item of a list."""
+
+    __slots__ = ("_number", "_section")
+
+    def __init__(self, document: Document, section: Section, number: int) -> None:
+        super().__init__(document, section.source)
+        self._section = section
+        self._number = number
+
+    def redefined(self) -> None:
+        if "[" in self._section.source:
+            self.drop()
+
+    def _make(self) -> list[Line]:
+        lines = self._document.render(self._section, self._number)
+        return [[], *lines] if lines and self._section.gap and not self._leads else lines
+
+
+class _Words(_Made):
+    """Part of a paragraph. It begins with what stood on the last line of the part before."""
+
+    __slots__ = ("_carry", "_last", "_section", "before")
+
+    def __init__(
+        self, document: Document, section: Section, before: _Words | None, *, last: bool = False
+    ) -> None:
+        super().__init__(document, section.source)
+        self._section = section
+        self.before = before
+        self._last = last
+        self._carry: Text | None = None
+
+    @property
+    def is_laid(self) -> bool:
+        """Whether it is known what stands on the last line."""
+        return self._carry is not None
+
+    def redefined(self) -> None:
         self._carry = None
-        return rest
+        self.drop()
 
-    def _rendered(self, source: str) -> list[Line]:
-        self.rendered += len(source)
-        lines, self.number = self._renderer.blocks(source, self._columns, self.number)
-        return lines
+    def _make(self) -> list[Line]:
+        lines = self.laid()
+        return [[], *lines] if lines and self._section.gap and not self._leads else lines
 
-    def _open_lines(self, source: str) -> list[Line]:
-        """The lines of what is not finished, leaving no trace."""
+    def laid(self) -> list[Line]:
+        document = self._document
+        text = self.text()
+        if self._last:
+            return document.renderer.text(text, document.columns)
+        lines, self._carry = document.renderer.wrapped(text, document.columns)
+        return lines[:-1]
+
+    def text(self) -> Text:
+        """The words of this part, after what the part before left over."""
+        source = self._section.source
+        self._document.rendered += len(source)
+        words = self._document.renderer.words(source.strip(), self._document.env)
+        return words if self.before is None else self.before.followed_by(words)
+
+    def followed_by(self, words: Text) -> Text:
+        """What is left over here, and then the words."""
+        rest = self.carry().copy()
+        return rest.append(self._gap()).append_text(words)
+
+    def _gap(self) -> str:
+        end = self._section.source[-1:]
+        if end == "\n":
+            return "\n" if self._document.renderer.breaks else " "
+        return " " if end == " " else ""
+
+    def carry(self) -> Text:
+        """What stands on the last line, where the next part goes on."""
+        todo: list[_Words] = []
+        at: _Words | None = self
+        while at is not None and not at.is_laid:
+            todo.append(at)
+            at = at.before
+        for part in reversed(todo):
+            part.laid()
+        assert self._carry is not None  # noqa: S101 (just made)
+        return self._carry
+
+
+class _Run(_Made):
+    """Some lines of code in a fence; a stretch that grows until it is full."""
+
+    __slots__ = ("_after", "_block", "_source", "_state", "before")
+
+    def __init__(self, document: Document, block: CodeBlock, before: _Run | None) -> None:
+        super().__init__(document, "")
+        self._block = block
+        self.before = before
+        self._source: list[str] = []
+        self._state: Any = None  # of the lexer, after so many lines as were made
+        self._after = 0
+
+    @property
+    def is_coloured(self) -> bool:
+        """Whether the lexer has been through all there is."""
+        return self._after == len(self._source)
+
+    @property
+    def full(self) -> bool:
+        return len(self._source) >= RUN
+
+    @property
+    def height(self) -> int:
+        return max(self._height, len(self._source))
+
+    def add(self, line: str) -> None:
+        """One more line; those that were made stay."""
+        self._source.append(line)
+
+    def lines(self) -> list[Line]:
+        if self._lines is None:
+            self._lines, self._after = [], 0
+            self._document.hold(self)
+        if self._after < len(self._source):
+            self._colour()
+            self._height = len(self._lines)
+        return self._lines
+
+    def _colour(self) -> None:
+        assert self._lines is not None  # noqa: S101 (for the type checker)
+        if not self._after:
+            self._state = self._block.begin() if self.before is None else self.before.state()
+        inside = self._document.inside
+        for line in self._source[self._after :]:
+            self._document.rendered += len(line)
+            made, self._state = self._block.line(line, self._state)
+            self._lines.extend(inside(part) for part in made)
+        self._after = len(self._source)
+
+    def state(self) -> Any:
+        """How the lexer left the last line."""
+        todo: list[_Run] = []
+        at: _Run | None = self
+        while at is not None and not at.is_coloured:
+            todo.append(at)
+            at = at.before
+        for run in reversed(todo):
+            run.lines()
+        return self._state
+
+
+class _Open(Stretch):
+    """The open end of a document, as it stands; leaves no trace."""
+
+    def __init__(
+        self,
+        document: Document,
+        rest: str,
+        scanner: blocks.Scanner,
+        block: CodeBlock | None,
+        words: _Words | None,
+    ) -> None:
+        self._lines = None
+        self._document = document
+        self._rest = rest
+        self._fence = scanner.fence
+        self._section = Section("open", rest, scanner.gap and not document.is_empty, scanner.start)
+        self._in_words = words if scanner.in_words else None
+        self._block = block
+        self._run = document.run
+
+    @property
+    def height(self) -> int:
+        return len(self._lines) if self._lines is not None else 1
+
+    def lines(self) -> list[Line]:
+        if self._lines is None:
+            self._lines = [self._document.inside(line) for line in self._made()]
+        return self._lines
+
+    def _made(self) -> list[Line]:
         if self._fence is not None and self._block is not None:
-            if not source or self._fence.may_close(source):
-                return []
-            return self._block.glance(self._fence.content(source))
-        if self._carry is not None:
-            return self._open_words(source)
-        if not source.strip():
+            return self._code(self._fence, self._block)
+        if self._in_words is not None:
+            return self._words(self._in_words)
+        if not self._rest.strip():
             return []
-        self.rendered += len(source)
-        lines, _ = self._renderer.blocks(source, self._columns, self.number)
-        return [[], *lines] if self._done and lines and not self._joined else lines
+        lines = self._document.render(self._section, self._document.number)
+        return [[], *lines] if lines and self._section.gap else lines
 
-    def _open_words(self, source: str) -> list[Line]:
-        words, rest = _paragraph_end(source)
-        self.rendered += len(source)
-        lines = self._renderer.text(self._words(words), self._columns)
-        if rest.strip():
-            more, _ = self._renderer.blocks(rest, self._columns, self.number)
-            lines += [[], *more]
+    def _code(self, fence: blocks.Fence, block: CodeBlock) -> list[Line]:
+        if not self._rest or fence.may_close(self._rest):
+            return []
+        state = block.begin() if self._run is None else self._run.state()
+        return block.line(fence.content(self._rest), state)[0]
+
+    def _words(self, before: _Words) -> list[Line]:
+        document = self._document
+        own, after = blocks.paragraph_end(self._rest)
+        document.rendered += len(own)
+        text = before.followed_by(document.renderer.words(own.strip(), document.env))
+        lines = document.renderer.text(text, document.columns)
+        if after.strip():
+            lines += [[], *document.render(Section("blocks", after), document.number)]
         return lines
-
-    def _put(self, lines: list[Line]) -> None:
-        if lines:
-            self._space()
-            self._done.extend(lines)
-
-    def _space(self) -> None:
-        """A blank line between blocks, but not inside a list that was cut."""
-        if self._done and not self._joined:
-            self._done.append([])
-        self._joined = False
-
-
-def _paragraph_end(source: str) -> tuple[str, str]:
-    """The rest of a paragraph, and the blocks after it."""
-    guarded = blocks.GUARD + source
-    found = blocks.top_blocks(guarded)
-    if len(found) < 2:
-        return source, ""
-    line = (found[1].map or [0, 0])[0]
-    at = blocks.line_starts(guarded)[line]
-    return guarded[len(blocks.GUARD) : at], guarded[at:]
 
 
 def render(renderer: Renderer, text: str, columns: int) -> list[Line]:

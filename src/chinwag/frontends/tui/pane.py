@@ -6,27 +6,34 @@ turned into a row of cells once and taken again as long as it is the same line.
 
 Invariants: a row in a frame is a copy, for menus are drawn over it; only rows of the last frame are
 remembered, so memory is that of one screen. `Row.items` answers only what the toolkit's renderer
-asks: where the row ends.
+asks: where the row ends. What a row does not hold (`BLANK`) differs from a blank that it holds, so
+that a growing line is sent with its blanks and not with a step over each.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, ItemsView
+from functools import partial
 from typing import Any, TypeAlias
 
+from prompt_toolkit.application import get_app
 from prompt_toolkit.layout import AnyContainer, Container, Dimension, UIContent, UIControl, Window
 from prompt_toolkit.layout.containers import to_container
 from prompt_toolkit.layout.mouse_handlers import MouseHandler, MouseHandlers
 from prompt_toolkit.layout.screen import _CHAR_CACHE, Char, Screen, WritePosition
 from prompt_toolkit.mouse_events import MouseEvent, MouseEventType
 
+from chinwag.frontends.tui import scrolling
+
 Line: TypeAlias = list[tuple[str, str]]
 Draw: TypeAlias = Callable[[int, int], list[Line]]
 
-BLANK = Char(" ", "")
+BLANK = Char(" ", "class:blank")  # nothing stands there; looks like a blank but is none
 MARK = Char("x", "")
 WHEEL = 3
+GAP = 5
+"""A run of so many unstyled blanks is left out: to step over it costs less than to send it."""
 
 
 class Row(dict[int, Char]):
@@ -54,6 +61,9 @@ def cells_of(line: Line, columns: int) -> Row:
     cells: dict[int, Char] = {}
     at = last = 0
     for style, text in line:
+        if not style and len(text) >= GAP and text.isspace() and text.isascii():
+            at += len(text)
+            continue
         for letter in text:
             char = _CHAR_CACHE[letter, style]
             wide = char.width
@@ -111,6 +121,9 @@ class Pane(Window):
         self._cursor = cursor
         self._rows: dict[int, tuple[Line, Row]] = {}
         self._columns = 0
+        self._lines: list[Line] = []
+        self._top = 0
+        self._scrolls = wheel is not None
         self._mouse_row: defaultdict[int, MouseHandler] = defaultdict(lambda: self._mouse)
 
     def write_to_screen(
@@ -125,7 +138,11 @@ class Pane(Window):
         top, columns, height = write_position.ypos, write_position.width, write_position.height
         if height <= 0 or columns <= 0:
             return
-        self._put(screen, top, columns, self._draw(columns, height)[:height])
+        lines = self._draw(columns, height)[:height]
+        if self._scrolls and columns == self._columns and len(lines) == len(self._lines):
+            self._let_scroll(top, columns, lines)
+        self._lines = lines
+        self._put(screen, top, columns, lines)
         screen.width = max(screen.width, columns)
         screen.height = max(screen.height, top + height)
         screen.visible_windows_to_write_positions[self] = write_position
@@ -134,6 +151,14 @@ class Pane(Window):
         if self._wheel is not None:
             for y in range(top, top + height):
                 mouse_handlers.mouse_handlers[y] = self._mouse_row
+
+    def _let_scroll(self, top: int, columns: int, lines: list[Line]) -> None:
+        """Let the terminal move what only moved."""
+        move = scrolling.moved(self._lines, lines) if top == self._top else None
+        self._top = top
+        if move is not None:
+            blank = partial(Row, {}, 0)
+            scrolling.scroll(get_app().renderer, move, top, columns, blank)
 
     def _put(self, screen: Screen, top: int, columns: int, lines: list[Line]) -> None:
         known = self._rows if columns == self._columns else {}

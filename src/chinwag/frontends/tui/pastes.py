@@ -6,8 +6,18 @@ changed is only text. No two placeholders are alike, so each stands for one past
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 MOST_LINES = 20
 MOST_CHARACTERS = 4000
+
+
+def unfolded(text: str, pastes: Iterable[tuple[str, str]]) -> str:
+    """``text`` with every placeholder of ``pastes`` replaced by what it stands for."""
+    for name, whole in pastes:
+        if name in text:
+            text = text.replace(name, whole, 1)
+    return text
 
 
 class Pastes:
@@ -28,10 +38,15 @@ class Pastes:
 
     def unfold(self, text: str) -> str:
         """The draft with every placeholder replaced by what it stands for."""
-        for name, whole in self._texts.items():
-            if name in text:
-                text = text.replace(name, whole, 1)
-        return text
+        return unfolded(text, self._texts.items())
+
+    def standing(self, text: str) -> tuple[tuple[str, str], ...]:
+        """The pastes that stand in ``text``: (placeholder, what it stands for)."""
+        return tuple((name, whole) for name, whole in self._texts.items() if name in text)
+
+    def bring_back(self, pastes: Iterable[tuple[str, str]]) -> None:
+        """Placeholders of a draft that was kept stand for their text again."""
+        self._texts.update(pastes)
 
     def before(self, text: str) -> str:
         """The placeholder ``text`` ends with; "" when it ends with none."""

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from chinwag.frontends.tui import footer, view
+from chinwag.frontends.tui.drawing import clipped
 from chinwag.frontends.tui.first_frame import is_compact
-from chinwag.frontends.tui.items import clipped
 from chinwag.frontends.tui.promises import Desk
 from chinwag.frontends.tui.state import UiState
 from chinwag.frontends.tui.transcript import COUNTED, Transcript
@@ -25,6 +25,10 @@ Line: TypeAlias = list[tuple[str, str]]
 
 COUNT_AT_ONCE = 40_000
 """Characters of a draft counted in a frame; a longer one is guessed while it is typed."""
+
+
+CALM = 0.5
+"""Seconds the rate stands before it is worked out again."""
 
 
 class Seen(Protocol):
@@ -52,6 +56,7 @@ class Picture:
         self.renderer: Renderer | None = None
         self._counted: tuple[str, tuple[int, bool]] = ("", (0, True))
         self._footed: tuple[Any, Line] = (None, [])
+        self._rated = (0.0, "")
 
     def use(self, renderer: Renderer) -> None:
         """The footer is drawn with rich from now on."""
@@ -92,11 +97,21 @@ class Picture:
 
     def foot(self, columns: int, _: int) -> list[Line]:
         draft = self._draft_count()
-        pieces = footer.pieces(self._seen.state, self._seen.desk.status(), draft, columns)
+        status, speed = self._seen.desk.status(), self._speed()
+        pieces = footer.pieces(self._seen.state, status, draft, columns, speed)
         key = tuple(pieces)
         if key != self._footed[0]:
             self._footed = (key, self._foot_line(pieces, columns))
         return [self._footed[1]]
+
+    def _speed(self) -> str:
+        """The rate, as it was within the last half second: a figure that flickers is not read."""
+        live, now = self._seen.state.live, time.monotonic()
+        if live is None:
+            self._rated = (0.0, "")
+        elif now - self._rated[0] >= CALM:
+            self._rated = (now, footer.rate(live))
+        return self._rated[1]
 
     def _foot_line(self, pieces: list[tuple[str, str]], columns: int) -> Line:
         if self.renderer is not None:

@@ -9,26 +9,29 @@ paint.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from io import StringIO
-from typing import Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from markdown_it.token import Token
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
-from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from chinwag.frontends.tui import blocks
+from chinwag.frontends.tui import blocks, tables
+from chinwag.frontends.tui.fences import CodeBlock
+from chinwag.frontends.tui.tables import Side, Table
 from chinwag.frontends.tui.theme import Looks, rich_style
-from chinwag.text.cells import clip, for_screen, width, wrap
+from chinwag.text.cells import for_screen, wrap
 from chinwag.text.safe import safe
 
 Fragment: TypeAlias = tuple[str, str]
 Line: TypeAlias = list[Fragment]
+Env: TypeAlias = dict[str, Any]
 
 _STARTS = {"strong_open": "md.strong", "em_open": "md.em", "s_open": "md.strike"}
 _ENDS = {"strong_close", "em_close", "s_close"}
@@ -57,15 +60,28 @@ class Renderer:
 
     # -- whole blocks -------------------------------------------------------------------------
 
-    def blocks(self, source: str, columns: int, number: int = 1) -> tuple[list[Line], int]:
-        """The lines of some blocks, and the number of the next code block."""
-        tokens = blocks.parser(inline=True).parse(source)
-        walk = _Walk(self, number)
+    def blocks(
+        self,
+        source: str,
+        columns: int,
+        number: int = 1,
+        *,
+        start: int | None = None,
+        env: Env | None = None,
+    ) -> tuple[list[Line], int]:
+        """The lines of some blocks, and the number of the next code block.
+
+        ``start`` is the number of a list's first item, whatever it says itself; ``env`` knows the
+        links that are defined elsewhere.
+        """
+        tokens = blocks.parser(inline=True).parse(_readable(source), {} if env is None else env)
+        walk = _Walk(self, number, start)
         return walk.lines(tokens, max(columns, 1)), walk.number
 
-    def words(self, source: str) -> Text:
+    def words(self, source: str, env: Env | None = None) -> Text:
         """Part of a paragraph."""
-        tokens = blocks.parser(inline=True).parse(blocks.GUARD + source)
+        env = {} if env is None else env
+        tokens = blocks.parser(inline=True).parse(blocks.GUARD + source, env)
         text = Text()
         for token in tokens:
             if token.type == "inline":
@@ -86,13 +102,6 @@ class Renderer:
         if len(places) == 1 and places[0] == (0, len(text.plain)):
             return [_trimmed(fragments)]
         return [_trimmed(line) for line in _sliced(fragments, places)]
-
-    def draw(self, renderable: RenderableType, columns: int) -> list[Line]:
-        """The lines of anything rich can render."""
-        columns = max(columns, 1)
-        options = self._console.options.update(width=columns, height=None, max_width=columns)
-        drawn = self._console.render_lines(renderable, options, pad=False)
-        return [_held(_trimmed(_fragments(line)), columns) for line in drawn]
 
     def one_line(self, pieces: list[tuple[str, str]]) -> Line:
         """Pieces of (style name, text) put together by rich on one line."""
@@ -143,9 +152,10 @@ def _close_link(text: Text, address: str, start: int) -> None:
 class _Walk:
     """One pass over the tokens of some blocks."""
 
-    def __init__(self, renderer: Renderer, number: int) -> None:
+    def __init__(self, renderer: Renderer, number: int, start: int | None = None) -> None:
         self._r = renderer
         self.number = number
+        self._start = start
 
     def lines(self, tokens: list[Token], columns: int, *, tight: bool = False) -> list[Line]:
         out: list[Line] = []
@@ -162,7 +172,7 @@ class _Walk:
             case "paragraph_open":
                 return self._text(group, columns, "")
             case "heading_open":
-                return self._text(group, columns, _heading(first.tag))
+                return self._heading(group, columns)
             case "bullet_list_open" | "ordered_list_open":
                 return self._list(group, columns)
             case "blockquote_open":
@@ -187,16 +197,24 @@ class _Walk:
 
     def _list(self, group: list[Token], columns: int) -> list[Line]:
         first = group[0]
-        number = int(first.attrGet("start") or 1) if first.type.startswith("ordered") else None
+        number = self._first_number(first)
         out: list[Line] = []
         for item in _groups(group[1:-1]):
-            mark = "• " if number is None else f"{number}. "
+            mark = _mark(item, number)
             tight = _is_tight(item)
             if out and not tight:
                 out.append([])
             out.extend(self._item(item[1:-1], columns, mark, tight=tight))
             number = None if number is None else number + 1
         return out
+
+    def _first_number(self, token: Token) -> int | None:
+        """The number of a list's first item; None where they are not numbered."""
+        start, self._start = self._start, None
+        if not token.type.startswith("ordered"):
+            return None
+        said = token.attrGet("start")
+        return start if start is not None else int(1 if said is None else said)
 
     def _item(self, tokens: list[Token], columns: int, mark: str, *, tight: bool) -> list[Line]:
         indent = len(mark) if columns - len(mark) >= _NARROWEST else 0
@@ -207,40 +225,27 @@ class _Walk:
         return [[("class:md.bullet", mark), *inner[0]], *rest]
 
     def _code(self, token: Token, columns: int) -> list[Line]:
-        from chinwag.frontends.tui.fences import Block
-
-        language = (token.info.split() or [""])[0].strip("{}.")
         fenced = token.type == "fence"  # an indented block has no number
-        block = Block(language, self.number if fenced else 0, columns)
+        block = CodeBlock(blocks.language(token.info), self.number if fenced else 0, columns)
         self.number += fenced
-        code = _shown(token.content).removesuffix("\n")
-        return [*block.head(), *(out for line in code.split("\n") for out in block.line(line))]
+        out, state = block.head(), block.begin()
+        for line in _shown(token.content).removesuffix("\n").split("\n"):
+            made, state = block.line(line, state)
+            out.extend(made)
+        return out
+
+    def _heading(self, group: list[Token], columns: int) -> list[Line]:
+        style = f"md.{group[0].tag}" if group[0].tag in {"h1", "h2"} else "md.h3"
+        return self._text(group, columns, style)
 
     def _table(self, group: list[Token], columns: int) -> list[Line]:
         rows = list(_cells(group))
         if not rows:
             return []
-        heads = rows[0]
-        most = max(1, columns // 6)
-        if len(heads) > most:
-            return self._records(heads, rows[1:], columns)
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="md.th")
-        for head in heads:
-            table.add_column(self._r.inline(head), justify=_side(head), overflow="fold")
-        for row in rows[1:]:
-            table.add_row(*(self._r.inline(cell) for cell in row))
-        return self._r.draw(table, columns)
-
-    def _records(self, heads: list[Token], rows: list[list[Token]], columns: int) -> list[Line]:
-        """A table too wide for the screen: each row as lines of `head: cell`."""
-        out: list[Line] = []
-        for row in rows:
-            if out:
-                out.append([])
-            for head, cell in zip(heads, row, strict=False):
-                text = self._r.inline(head, "md.th").append(": ")
-                out.extend(self._r.text(text.append_text(self._r.inline(cell)), columns))
-        return out
+        heads = [self._r.inline(cell, "md.th") for cell in rows[0]]
+        body = [[self._r.inline(cell) for cell in row] for row in rows[1:]]
+        sides = [_side(cell) for cell in rows[0]]
+        return tables.lines(Table(heads, body, sides), columns, self._r.text)
 
 
 def _places(plain: str, columns: int) -> list[tuple[int, int]]:
@@ -291,10 +296,6 @@ def _sliced(fragments: Line, places: list[tuple[int, int]]) -> Iterator[Line]:
         yield line
 
 
-def _heading(tag: str) -> str:
-    return f"md.{tag}" if tag in {"h1", "h2"} else "md.h3"
-
-
 def _groups(tokens: list[Token]) -> Iterator[list[Token]]:
     """Tokens cut into siblings: each group opens and closes."""
     depth, group = 0, []
@@ -328,9 +329,31 @@ def _cells(group: list[Token]) -> Iterator[list[Token]]:
             row = []
 
 
-def _side(token: Token) -> Literal["left", "center", "right"]:
+def _side(token: Token) -> Side:
     style = token.meta.get("style", "")
     return "right" if "right" in style else "center" if "center" in style else "left"
+
+
+_NOTE = re.compile(r"(?m)^( {0,3})\[\^(?=[^\]\n]+\]:)")
+_TASK = re.compile(r"\[([ xX])\] ")
+
+
+def _readable(source: str) -> str:
+    """The source, with footnotes kept as text: the parser would hide them as links."""
+    return _NOTE.sub(r"\1\\[^", source) if "[^" in source else source
+
+
+def _mark(item: list[Token], number: int | None) -> str:
+    """What stands before an item; a task has its box instead of a bullet."""
+    if number is not None:
+        return f"{number}. "
+    inline = item[2] if len(item) > 2 and item[2].type == "inline" else None
+    words = inline.children[0] if inline is not None and inline.children else None
+    found = _TASK.match(words.content) if words is not None and words.type == "text" else None
+    if found is None or words is None:
+        return "• "
+    words.content = words.content[found.end() :]
+    return "☐ " if found[1] == " " else "✓ "
 
 
 def _shown(text: str) -> str:
@@ -370,18 +393,6 @@ def _style(style: Style) -> str:
 
 def _colour(name: str) -> str:
     return name if name.startswith("#") else "ansi" + name.replace("_", "")
-
-
-def _held(line: Line, columns: int) -> Line:
-    """The line, cut if it is too wide after all (tables that measure otherwise)."""
-    if sum(len(text) for _, text in line) <= columns and all(t.isascii() for _, t in line):
-        return line
-    left, out = columns, []
-    for style, text in line:
-        kept = text if width(text) <= left else clip(text, left, "")
-        left -= width(kept)
-        out.append((style, kept))
-    return out
 
 
 def _trimmed(line: Line) -> Line:

@@ -26,17 +26,18 @@ from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import Output
 
-from chinwag.frontends.tui import clipboard, completion, screen, terminal
+from chinwag.frontends.tui import background, clipboard, completion, screen, terminal
 from chinwag.frontends.tui import keys as bound
 from chinwag.frontends.tui import state as s
 from chinwag.frontends.tui.actions import Acting
-from chinwag.frontends.tui.pastes import Pastes
+from chinwag.frontends.tui.pastes import Pastes, unfolded
 from chinwag.frontends.tui.picture import Picture
 from chinwag.frontends.tui.promises import Desk
-from chinwag.frontends.tui.theme import looks
+from chinwag.frontends.tui.theme import Looks, depends, faults, looks
 from chinwag.frontends.tui.transcript import Transcript
 from chinwag.frontends.tui.update import opened, title_of, update
 from chinwag.talk import event as e
+from chinwag.talk.session import Session
 from chinwag.text.safe import safe_line
 
 FRAMES = 25
@@ -72,7 +73,7 @@ class Shell:
         self,
         desk: Desk,
         *,
-        theme: str = "auto",
+        theme: str | Mapping[str, str] = "auto",
         vi: bool = False,
         mouse: bool = True,
         first_keys: str | None = None,
@@ -86,7 +87,8 @@ class Shell:
         self.state = opened(desk.session)
         self.transcript = Transcript()
         self._environ = os.environ if environ is None else environ
-        self._looks = looks(theme, self._environ)
+        self._theme = theme
+        self._looks = looks(theme, self._environ, light=background.told(self._environ))
         self._painted = painted
         self._first_keys = first_keys
         self.pastes = Pastes()
@@ -101,11 +103,14 @@ class Shell:
         self._failure: BaseException | None = None
         self._leaving = False
         self.past = completion.DeskHistory(desk)
+        self._switching = self._started = False
         self.buffer = Buffer(
             completer=completion.DeskCompleter(desk),
             complete_while_typing=Condition(self._commanding),
             history=self.past,
             multiline=True,
+            on_text_changed=self._draft_changed,
+            on_cursor_position_changed=self._draft_changed,
         )
         self.output = output or terminal.open_terminal()
         self.picture = Picture(self, self.pastes.unfold)
@@ -225,11 +230,16 @@ class Shell:
 
     def dispatch(self, what: s.Happening) -> None:
         """Something happened: an event of the desk, or an intent of the person."""
+        before = self.state
         self.state, effects = update(self.state, what, time.monotonic())
         if type(what) is e.Heard:
             self._soon()
             return
         self._follow(what)
+        if before.session.id != self.state.session.id:
+            self._change_sessions(before.session)
+        elif before.queue != self.state.queue:
+            self._draft_changed()
         for effect in effects:
             self._perform(effect)
         self._draw()
@@ -283,10 +293,10 @@ class Shell:
                 self.desk.interrupt()
             case s.Copy(text=text, what=what):
                 self._spawn(self._copy(text, what))
-            case s.PutDraft(text=text):
-                self._put_draft(text)
+            case s.PutDraft(text=text, cursor=cursor, pastes=pastes):
+                self._put_draft(text, cursor, pastes)
             case s.DropDraft():
-                self.past.put_aside(self.pastes.unfold(self.buffer.text))
+                self._put_aside(self.buffer.text, self.pastes.standing(self.buffer.text))
                 self.clear_draft()
             case s.Leave():
                 self.leave()
@@ -337,7 +347,6 @@ class Shell:
         self._tick = None
         began = time.monotonic()
         more = self.transcript.hear(self.state, self.picture.size[0])
-        more = self.transcript.work() or more
         cost = time.monotonic() - began + self._draw_cost
         rest = PAUSE if more else min(max(1 / FRAMES, SHARE * cost), SLOWEST)
         self._next_frame = time.monotonic() + rest
@@ -350,8 +359,6 @@ class Shell:
 
     def _after_render(self, _: Any) -> None:
         self._draw_cost = time.monotonic() - self._drawing_since
-        if self.transcript.busy:
-            self._soon()
         if not self.shown_at:
             self.shown_at = time.monotonic()
             asyncio.get_running_loop().call_soon(self._after_first_paint)
@@ -359,6 +366,7 @@ class Shell:
     def _after_first_paint(self) -> None:
         if self._painted is not None:
             self._painted()
+        self._ask_background()
         self._spawn(self._start())
         early, self._early = self._early, []
         for line in early:
@@ -367,19 +375,48 @@ class Shell:
     async def _start(self) -> None:
         """The desk first: a long session is there sooner when nothing else is being imported."""
         await self.desk.start(self.dispatch)
+        self._started = True
+        await self.desk.draft_back(self.dispatch)
+        for fault in faults(self._theme):
+            self.dispatch(e.Notice(fault, e.Level.WARNING))
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._load, args=(loop,), daemon=True, name="markdown").start()
 
-    def _load(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread: what Markdown needs. Then the talk is drawn again."""
+    def _ask_background(self) -> None:
+        """Whether the terminal is light; the screen is there already, and changes when told."""
+        parser = getattr(self.app.input, "vt100_parser", None)
+        plain = self._looks is looks("none", {})
+        if parser is not None and depends(self._theme) and not plain:
+            background.Listener(parser, self._lit)
+            self._write_raw(background.ASK)
+
+    def _lit(self, light: bool) -> None:  # noqa: FBT001 (what is heard is one word)
+        found = looks(self._theme, self._environ, light=light)
+        if found != self._looks:
+            self._looks = found
+            self.app.style = screen.style(found)
+            if self.transcript.ready:
+                self._loaded(*self._renderers())
+            self._draw()
+
+    def _renderers(self) -> tuple[Any, Any]:
         from chinwag.frontends.tui.rendering import Renderer
 
-        talk, pages = Renderer(self._looks), Renderer(self._looks, breaks=False)
+        return Renderer(self._looks), Renderer(self._looks, breaks=False)
+
+    def _load(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread: what Markdown needs. Then the talk is drawn again."""
+        drawn_with = self._looks
+        talk, pages = self._renderers()
         talk.blocks("*a* `b`\n\n| c |\n|-|\n| d |\n", 40)
         try:
-            loop.call_soon_threadsafe(self._loaded, talk, pages)
+            loop.call_soon_threadsafe(self._ready, drawn_with, talk, pages)
         except RuntimeError:
             pass  # the loop has ended meanwhile
+
+    def _ready(self, drawn_with: Looks, talk: Any, pages: Any) -> None:
+        """The thread is done; the looks may have changed meanwhile."""
+        self._loaded(*((talk, pages) if drawn_with is self._looks else self._renderers()))
 
     def _loaded(self, talk: Any, pages: Any) -> None:
         self.picture.use(talk)
@@ -414,11 +451,47 @@ class Shell:
         """Empty the input."""
         self.pastes.clear()
         self.buffer.reset()
+        self._draft_changed()
 
-    def _put_draft(self, text: str) -> None:
-        if not self.buffer.text:
-            self.buffer.text = text
-            self.buffer.cursor_position = len(text)
+    def _put_draft(
+        self, text: str, cursor: int | None, pastes: tuple[tuple[str, str], ...]
+    ) -> None:
+        if self.buffer.text:
+            if self.buffer.text != text:
+                self._put_aside(text, pastes)
+            return
+        self.pastes.bring_back(pastes)
+        self.buffer.text = text
+        self.buffer.cursor_position = len(text) if cursor is None else min(cursor, len(text))
+
+    def _put_aside(self, text: str, pastes: Sequence[tuple[str, str]]) -> None:
+        """A draft was given up: Up finds it, and so does /draft."""
+        whole = unfolded(text, pastes)
+        self.past.append_string(whole)
+        self.desk.draft_put_aside(text, pastes)
+
+    def _draft_changed(self, _: object = None) -> None:
+        """Keep what is not sent: what stands in the input, after what waits for its turn."""
+        if self._switching:
+            return
+        text, cursor = self.buffer.text, self.buffer.cursor_position
+        if self.state.queue:
+            before = "\n\n".join(self.state.queue) + "\n\n" * bool(text)
+            text, cursor = before + text, len(before) + cursor
+        self.desk.draft_changed(text, cursor, self.pastes.standing(text))
+
+    def _change_sessions(self, before: Session) -> None:
+        """A draft stays with its session; typed before there was one, or in a copy, it goes on."""
+        now = self.state.session
+        if before.id == now.id:
+            return
+        if before.tally.messages and now.birth.parent != before.id and self.buffer.text:
+            self._switching = True
+            self.clear_draft()
+            self._switching = False
+        self._draft_changed()
+        if self._started:
+            self._spawn(self.desk.draft_back(self.dispatch))
 
     def _commanding(self) -> bool:
         """Whether a command is being typed: then its completions come by themselves."""

@@ -62,10 +62,14 @@ class Live(msgspec.Struct, frozen=True):
 
 
 class Anchor(msgspec.Struct, frozen=True):
-    """The first visible line: line ``line`` of item ``item`` (the live answer is the last item)."""
+    """The first visible line: line ``line`` of stretch ``stretch`` of item ``item``.
+
+    The live answer is the last item. Stretches do not depend on the width of the screen.
+    """
 
     item: int
     line: int
+    stretch: int = 0
 
 
 class Picker(msgspec.Struct, frozen=True):
@@ -216,9 +220,14 @@ class Copy(msgspec.Struct, frozen=True):
 
 
 class PutDraft(msgspec.Struct, frozen=True):
-    """Put the text into the input if nothing stands there."""
+    """Put the text into the input if nothing stands there; else where Up finds it.
+
+    ``cursor`` None is the end; ``pastes`` are (placeholder in it, its text).
+    """
 
     text: str
+    cursor: int | None = None
+    pastes: tuple[tuple[str, str], ...] = ()
 
 
 class DropDraft(msgspec.Struct, frozen=True):

@@ -47,6 +47,11 @@ class Terminal(Vt100_Output):
         if data:
             self._write(data.encode("utf-8", "replace"))
 
+    def show_cursor(self) -> None:
+        if not self._cursor_visible:
+            self._cursor_visible = True
+            self.write_raw("\x1b[?25h")  # the toolkit asks it not to blink, each time
+
     def enable_mouse_support(self) -> None:
         self.write_raw("\x1b[?1000h\x1b[?1006h")
 

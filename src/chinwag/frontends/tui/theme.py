@@ -8,7 +8,9 @@ that nothing is said by colour only. No theme sets a background for running text
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 
 Looks = Mapping[str, str]
@@ -168,11 +170,63 @@ _LIGHT: Looks = {
 THEMES: Mapping[str, Looks] = {"auto": _AUTO, "dark": _DARK, "light": _LIGHT, "none": _NONE}
 
 
-def looks(theme: str, environ: Mapping[str, str]) -> Looks:
-    """The looks of a theme by name (an unknown one is `auto`); NO_COLOR takes all colour away."""
+def looks(
+    theme: str | Mapping[str, str], environ: Mapping[str, str], *, light: bool | None = None
+) -> Looks:
+    """The looks of a theme by name (an unknown one is `auto`), or of a table of styles.
+
+    A table is laid over the theme it names as `base` (else `auto`); what cannot be used of it is
+    left out, and `faults` says so. `auto` is `light` or `dark` once that is known. NO_COLOR takes
+    all colour away.
+    """
     if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
         return _NONE
-    return THEMES.get(theme, _AUTO)
+    if isinstance(theme, str):
+        known = THEMES["light" if light else "dark"] if light is not None else _AUTO
+        return known if theme == "auto" else THEMES.get(theme, _AUTO)
+    base = looks(theme.get("base", "auto"), environ, light=light)
+    own = {name: look for name, look in theme.items() if name in base and _is_look(look)}
+    return {**base, **own}
+
+
+def faults(theme: str | Mapping[str, str]) -> list[str]:
+    """What cannot be used of a theme, one sentence each."""
+    if isinstance(theme, str):
+        return [] if theme in THEMES else [f"there is no theme called {theme}: {_names()}"]
+    found = faults(theme.get("base", "auto"))
+    for name, look in theme.items():
+        if name == "base":
+            continue
+        if name not in _NONE:
+            near = get_close_matches(name, _NONE, 1)
+            found.append(f"theme: no style is called {name}" + "".join(f"; {n}?" for n in near))
+        elif not _is_look(look):
+            found.append(f"theme: {name} cannot look `{look}`; try `bold #aabbcc` or `ansired`")
+    return found
+
+
+def depends(theme: str | Mapping[str, str]) -> bool:
+    """Whether the theme depends on what background the terminal has."""
+    return (theme if isinstance(theme, str) else theme.get("base", "auto")) == "auto"
+
+
+def _names() -> str:
+    return "dark, light, auto or none, or a table of styles"
+
+
+_WORDS = frozenset("bold dim italic underline strike reverse".split())
+_ANSI = frozenset(
+    f"ansi{bright}{name}"
+    for name in "black red green yellow blue magenta cyan white".split()
+    for bright in ("", "bright")
+) | {"ansigray"}
+_HEX = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
+
+
+def _is_look(look: str) -> bool:
+    return all(
+        word in _WORDS or word in _ANSI or _HEX.fullmatch(word) is not None for word in look.split()
+    )
 
 
 @lru_cache(maxsize=256)
@@ -185,4 +239,6 @@ def _rich_word(word: str) -> str:
     if not word.startswith("ansi"):
         return word
     name = word.removeprefix("ansi")
+    if name == "gray":  # the toolkit's name for plain white
+        return "white"
     return "bright_" + name.removeprefix("bright") if name.startswith("bright") else name

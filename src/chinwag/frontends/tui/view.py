@@ -10,7 +10,7 @@ import math
 from typing import TypeAlias
 
 from chinwag.frontends.tui import first_frame, picking
-from chinwag.frontends.tui.items import clipped, indented, one, sides
+from chinwag.frontends.tui.drawing import clipped, indented, one, sides
 from chinwag.frontends.tui.promises import Status
 from chinwag.frontends.tui.state import Kind, Picker, Told, UiState
 from chinwag.frontends.tui.update import queued_line, title_of
@@ -96,6 +96,9 @@ def tray(state: UiState, status: Status, columns: int, now: float = 0.0) -> list
     word = state.toast or _waiting(state, now)
     if word:
         out.append([("class:toast", f" {one(word, columns - 2)}")])
+    if status.following:
+        words = one(f"following: read only · /fork · /takeover · {status.following}", columns - 2)
+        out.append([("class:toast", f" {words}")])
     if status.save_problem:
         words = one(f"not saved: {status.save_problem}", columns - 2)
         out.append([("class:footer.bad", f" {words}")])

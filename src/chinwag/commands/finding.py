@@ -1,0 +1,100 @@
+"""/search: words in every kept session, and the message they are in.
+
+Invariants: a search answers from what the index has, and says what it has not taken in yet; the
+index catches up in short slices, so that nothing that is to be saved waits for it. Nothing is
+opened before the person has chosen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chinwag.commands.bench import Bench
+from chinwag.commands.table import Command, Group
+from chinwag.commands.words import flagged, plural, say, warn
+from chinwag.errors import CommandError, UsageWrong
+from chinwag.talk.event import Choice, Ear, Offered
+from chinwag.talk.session import slug
+
+if TYPE_CHECKING:
+    from chinwag.stores.base import SessionStore
+    from chinwag.stores.search import Found, Hit
+
+MOST = 30  # messages offered
+CATCH_UP = 3.0  # seconds in all
+SLICE = 0.1  # seconds at a time in the saver's thread
+
+
+async def search(bench: Bench, words: list[str], hear: Ear) -> None:
+    rest, flags = flagged(words, "--all")
+    text = " ".join(f'"{word}"' if " " in word else word for word in rest).strip()
+    if not text:
+        raise UsageWrong("what is to be looked for?", usage="/search TEXT")
+    if not bench.index_path:
+        raise CommandError("nothing is kept here that could be searched")
+    found = await _found(bench, text, everywhere=bool(flags))
+    if found.missing:
+        warn(hear, f"{plural(found.missing, 'session')} not yet searched; /search again finds more")
+    if not found.hits:
+        say(hear, f"{text!r} is in no kept session")
+        return
+    hear(Offered(f"{plural(len(found.hits), 'message')} with {text!r}", _choices(found.hits)))
+
+
+async def _found(bench: Bench, text: str, *, everywhere: bool) -> Found:
+    """Let the index catch up for a while, slice by slice, and ask it."""
+    until = time.monotonic() + CATCH_UP
+    path = Path(bench.index_path)
+    while await bench.keeper.call(lambda store: _slice(path, store)):
+        if time.monotonic() > until:
+            break
+    return await bench.keeper.call(lambda store: _ask(path, store, text, everywhere=everywhere))
+
+
+def _slice(path: Path, store: SessionStore) -> int:
+    from chinwag.stores.search import Index  # SQLite, for whoever searches
+
+    with Index(path) as index:
+        return index.catch_up(store, budget_s=SLICE)
+
+
+def _ask(path: Path, store: SessionStore, text: str, *, everywhere: bool) -> Found:
+    from chinwag.stores.search import Index
+
+    if not store.lasting:
+        with Index(None) as index:  # what is in memory alone leaves no trace in a file
+            index.catch_up(store, budget_s=CATCH_UP)
+            return index.search(text, MOST)
+    with Index(path) as index:
+        return index.search(text, MOST, url="" if everywhere else store.url)
+
+
+def _choices(hits: Sequence[Hit]) -> tuple[Choice, ...]:
+    return tuple(
+        Choice(_label(hit), f"/load {hit.session_id}#{hit.n}", hit.snippet) for hit in hits
+    )
+
+
+def _label(hit: Hit) -> str:
+    name = slug(hit.title)[:40] or hit.session_id
+    return f"{name} · {hit.at[:10]} · {hit.role}"
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "search",
+        "find words in all your sessions",
+        Group.SESSIONS,
+        search,
+        asked="full text search; find an old conversation where I said; look for words in all "
+        "conversations; which session was it",
+        usage="TEXT",
+        most=None,
+        detail="All words must be in the message, the last one may be only the beginning of one; "
+        '"words in quotation marks" stand one after the other. Choosing one opens its session at '
+        "that message. From the shell: `chat sessions search TEXT`.",
+    ),
+)

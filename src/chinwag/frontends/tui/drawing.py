@@ -1,0 +1,73 @@
+"""The small tools of drawing: foreign text on a line, margins, the two ends of a line; pure.
+
+Invariants: every text from outside passes the door here (`plain`, `one`); no line is wider than the
+columns.
+"""
+
+from __future__ import annotations
+
+from chinwag.frontends.tui.markdown import drawable
+from chinwag.frontends.tui.stretch import Line
+from chinwag.text.cells import clip, for_screen, width, wrap
+from chinwag.text.safe import safe_line
+
+
+class Folds:
+    """What is unfolded, and how wide it is drawn."""
+
+    __slots__ = ("columns", "thinking", "tools")
+
+    def __init__(self, columns: int, *, thinking: bool = False, tools: bool = False) -> None:
+        self.columns = columns
+        self.thinking = thinking
+        self.tools = tools
+
+
+def margin(columns: int) -> int:
+    """How far text is indented."""
+    return 4 if columns >= 40 else 1
+
+
+def indented(lines: list[Line], columns: int) -> list[Line]:
+    """The lines behind the margin; empty ones stay empty."""
+    blank = ("", " " * margin(columns))
+    return [[blank, *line] if line else line for line in lines]
+
+
+def plain(text: str, columns: int, style: str = "") -> list[Line]:
+    """Text as it was typed, wrapped."""
+    room = max(1, columns - margin(columns) - 1)
+    lines = [[(style, line)] if line else [] for line in wrap(drawable(text), room)]
+    return indented(lines, columns)
+
+
+def one(text: str, columns: int) -> str:
+    """Foreign text on one line of at most so many cells."""
+    return clip(for_screen(safe_line(text)), max(columns, 0))
+
+
+def sides(left: Line, right: str, columns: int, style: str = "class:meta") -> Line:
+    """A line with something at its right end, left out where there is no room."""
+    used = sum(width(text) for _, text in left)
+    gap = columns - 1 - used - width(right)
+    if not right or gap < 2:
+        return clipped(left, columns)
+    return [*left, ("", " " * gap), (style, right)]
+
+
+def clipped(line: Line, columns: int) -> Line:
+    """The line cut to the columns."""
+    left, out = columns, []
+    for style, text in line:
+        kept = clip(text, left) if width(text) > left else text
+        left -= width(kept)
+        if kept:
+            out.append((style, kept))
+    return out
+
+
+def header(number: str, who: str, style: str, right: str, columns: int) -> Line:
+    """` 3  you                    09:31`"""
+    lead = f" {number}  " if number else " "
+    lead = lead.ljust(margin(columns)) if columns >= 40 else lead
+    return sides([("class:number", lead), (style, one(who, columns - 8))], right, columns)

@@ -1,0 +1,39 @@
+"""Bytes somebody attaches, as a part of a message. Pure.
+
+Invariants: a picture is known by its first bytes, never by its name; text is UTF-8; nothing else is
+taken, and nothing over the limit.
+"""
+
+from __future__ import annotations
+
+import base64
+
+from chinwag.errors import UsageError
+from chinwag.talk.message import File, Image
+
+LIMIT = 16 * 1024 * 1024  # bytes
+_PICTURES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+}
+
+
+def part_of(name: str, data: bytes) -> Image | File:
+    """The part that ``data`` becomes. Raises UsageError."""
+    if len(data) > LIMIT:
+        raise UsageError(f"{name} is over {LIMIT >> 20} MB", hint="attach a part of it")
+    if mime := _picture(data):
+        return Image(mime=mime, name=name, data=base64.b64encode(data).decode())
+    try:
+        return File(mime="text/plain", name=name, text=data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"{name} is neither a picture nor UTF-8 text", hint="convert it first"
+        ) from None
+
+
+def _picture(data: bytes) -> str:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((mime for head, mime in _PICTURES.items() if data.startswith(head)), "")
