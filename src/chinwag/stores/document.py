@@ -183,6 +183,14 @@ def _loads(raw: bytes) -> Any:
     return plain
 
 
+def strictly(line: bytes) -> tuple[int, AnyEntry]:
+    """An entry of which nobody knows that it is as we wrote it. Raises ValueError."""
+    n, entry = codec.decode(line)
+    if len(line) < _STRICT_SIZE and codec.encode(entry, n) != line:
+        _loads(line)
+    return n, entry
+
+
 def _names(plain: object) -> int:
     if isinstance(plain, dict):
         return len(plain) + sum(map(_names, plain.values()))
@@ -308,9 +316,7 @@ class _Lines:
         has_comma = self.raw.startswith(b",", at)
         text = self.raw[at + has_comma : end]
         try:
-            n, entry = codec.decode(text)
-            if self.strict and len(text) < _STRICT_SIZE and codec.encode(entry, n) != text:
-                _loads(text)
+            n, entry = strictly(text) if self.strict else codec.decode(text)
         except ValueError:
             n, entry = 0, None
         expected = len(self.entries) + 1

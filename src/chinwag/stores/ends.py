@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from chinwag.stores import document as doc
 from chinwag.stores.disk import Disk, read_all
-from chinwag.talk import codec
 from chinwag.talk.entry import AnyEntry
 from chinwag.talk.session import Birth, Header
 
@@ -95,7 +94,7 @@ def _decoded(raw: bytes, first: int, last: int) -> tuple[AnyEntry, ...] | None:
     entries: list[AnyEntry] = []
     for number, line in enumerate(lines, first):
         try:
-            n, entry = codec.decode(line[1:] if number > 1 and line[:1] == b"," else line)
+            n, entry = doc.strictly(line[1:] if number > 1 and line[:1] == b"," else line)
         except ValueError:
             return None
         if n != number:

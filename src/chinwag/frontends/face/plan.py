@@ -101,13 +101,13 @@ class Plan:
         self.options = _options(settings)
         self.rules = Rules(
             policy=get("policy", "compact"),
-            limit=_whole("context_limit", get("context_limit")),
+            limit=whole("context_limit", get("context_limit")),
             margin=_real("margin", get("margin", 0.8)),
-            keep=_whole("keep", get("keep")) or 50,
+            keep=whole("keep", get("keep")) or 50,
             compactor=_compactor(get("compactor")),
         )
         self.tools = own_tools.checked(get("tools", ()))
-        self.max_steps = _whole("max_steps", get("max_steps")) or STEPS
+        self.max_steps = whole("max_steps", get("max_steps")) or STEPS
         self.metadata = metadata(get("metadata", {}))
         self.budget = budget(get("budget"))
         self.session: str = _text("session", get("session"))
@@ -238,13 +238,13 @@ def _known(settings: Mapping[str, Any]) -> None:
 def _options(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What goes into a request, by name: only what was said."""
     said = {name: settings[name] for name in NAMES if settings.get(name) is not None}
-    options = {name: _option(name, value) for name, value in said.items()}
+    options = {name: option(name, value) for name, value in said.items()}
     extra = dict(settings.get("extra", {}))
     _json_ready("extra", extra)
     return extra | options
 
 
-def _option(name: str, value: Any) -> Any:
+def option(name: str, value: Any) -> Any:
     if name == "stop":
         stops = [value] if isinstance(value, str) else list(value)
         if not all(isinstance(each, str) and each for each in stops):
@@ -266,7 +266,7 @@ def _text(name: str, value: object) -> str:
     return value
 
 
-def _whole(name: str, value: object) -> int | None:
+def whole(name: str, value: object) -> int | None:
     """None is unlimited, and nothing else is (W28)."""
     if value is None:
         return None

@@ -10,18 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from chinwag.commands.export import to_openai
 from chinwag.engine.request import build
 from chinwag.errors import UsageError, nearest
-from chinwag.providers.base import NO_OPTIONS, Profile
+from chinwag.providers.base import Options, Profile
 from chinwag.providers.catalog import DIALECTS, ROWS
 from chinwag.providers.dialects.base import Dialect, Endpoint
 from chinwag.stores.importing.base import Unreadable
 from chinwag.stores.importing.messages import read_list
 from chinwag.talk import codec
-from chinwag.talk.entry import AnyEntry, AssistantSaid, SystemSet, message_of
+from chinwag.talk.entry import (
+    AnyEntry,
+    AssistantSaid,
+    Cleared,
+    SystemSet,
+    ToolReturned,
+    UserSaid,
+    message_of,
+)
 from chinwag.talk.message import Message
 from chinwag.talk.session import Session, fold
 from chinwag.talk.shown import Placed
@@ -43,8 +49,6 @@ def messages(session: Session, system: str) -> list[Message]:
 
 def last(session: Session) -> Message | None:
     """The newest message that was said; None when nobody has said anything. O(1) mostly."""
-    from chinwag.talk.entry import Cleared, ToolReturned, UserSaid
-
     for _, entry in session.back():
         if isinstance(entry, Cleared):
             return None
@@ -111,7 +115,7 @@ def body_for(session: Session, system: str, form: str, model: str) -> dict[str, 
     """
     dialect = _dialect(_dialect_name(form))
     session = with_system(session, system)
-    request = build(session, model=model, profile=Profile(), options=NO_OPTIONS)
+    request = build(session, model=model, profile=Profile(), options=Options())
     endpoint = Endpoint(name=form, base_url="http://localhost/v1")
     body = codec.loads(dialect.encode(request, endpoint).body)
     return dict(body)
@@ -161,7 +165,3 @@ _CLASSES = {
     "llamacpp": "LlamaCpp",
 }
 
-
-def told(message: Message) -> str:
-    """One message in a line, for an error."""
-    return msgspec.json.encode(message).decode()[:80]

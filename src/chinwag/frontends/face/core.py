@@ -1,0 +1,564 @@
+"""One chat's engine: what `Chat` and `AsyncChat` both stand on. Everything here runs on one loop.
+
+Invariants: one thing is done at a time, in the order in which it was asked for; who is cancelled
+while an answer comes in ends it first, and what was heard is kept. A turn that fails raises the
+engine's own exception, after it was settled. The session asked for is opened before anything else
+is done. Closing saves what waits, and says so where that cannot be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+
+from chinwag.context.compaction import SummariseCompactor
+from chinwag.context.pricing import Bill, Price
+from chinwag.context.windows import Cut, Dropped
+from chinwag.engine.budget import Purse
+from chinwag.engine.conversation import Context, Conversation, Defaults
+from chinwag.errors import (
+    ChinwagError,
+    ModelUnknown,
+    ProviderError,
+    StoreUnavailable,
+    UsageError,
+)
+from chinwag.frontends.face import keeping, metering, plan, reply, views
+from chinwag.frontends.face.files import Given, parts
+from chinwag.frontends.face.plan import Plan
+from chinwag.providers.knowing import Knowing
+from chinwag.providers.retry import with_retries
+from chinwag.stores.keeping import Keeping
+from chinwag.stores.opening import open_store
+from chinwag.stores.saver import ConflictReport, FailedReport, Report, SavedReport
+from chinwag.talk.entry import (
+    AssistantSaid,
+    Compacted,
+    Mark,
+    Spoken,
+    Status,
+    SystemSet,
+    Tagged,
+    ToolReturned,
+    UserSaid,
+)
+from chinwag.talk.event import AnyEvent, Ear, Level, Notice
+from chinwag.talk.message import Message, Result, Role
+from chinwag.talk.session import Header, Session, fold_all, slug
+
+T = TypeVar("T")
+CLOSE_PATIENCE = 5.0  # seconds to wait for a slow disk when closing
+
+Keeper = Keeping | keeping.InMemory
+
+
+class Core:
+    """See the module. ``begin_with`` is a session that is kept nowhere yet."""
+
+    def __init__(self, asked: Plan, *, begin_with: Session | None = None) -> None:
+        self.plan = asked
+        self.resumed = False
+        self.problem = ""
+        self.closed = False
+        self._begin_with = begin_with
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._turns: asyncio.Lock | None = None
+        self._opened = False
+        self._late: list[str] = []
+        self._tasks: set[asyncio.Future[Any]] = set()
+        self.keeper = self._make_keeper()
+        self.conversation = self._make_conversation()
+        self.bill = Bill(self._price)
+        if begin_with is not None:
+            self.conversation.session = begin_with
+
+    # -- made of -------------------------------------------------------------------------------
+
+    def _make_keeper(self) -> Keeper:
+        url = _store_url(self.plan)
+        if not url:
+            return keeping.InMemory(keeping.memory(), self._report)
+        if keeping.is_memory(url):
+            return keeping.InMemory(keeping.shared_memory(), self._report)
+        return Keeping(open_store(url, self.plan.places.data), keeping.memory, self._told)
+
+    def _make_conversation(self) -> Conversation:
+        asked = self.plan
+        choice = asked.choice or asked.found_choice() or ("", "")
+        conversation = Conversation(
+            directory=asked.catalog,
+            keeper=self.keeper,
+            meter=metering.meter(asked.tokenizer),
+            defaults=Defaults(provider=choice[0], model=choice[1], system=asked.system),
+            retrying=with_retries,
+            knowledge=Knowing(asked.catalog),
+            fallback=asked.fallback,
+            rules=asked.rules,
+        )
+        conversation.purse = Purse(self._price, asked.budget)
+        return conversation
+
+    def _price(self, provider: str, model: str) -> Price | None:
+        if Knowing(self.plan.catalog).terms(provider).local:
+            return None
+        return metering.price_of(self.conversation.known(provider, model))
+
+    # -- beginning and end ---------------------------------------------------------------------
+
+    async def ready(self) -> None:
+        """Open what was asked for; again is free. Raises StoreError's family, UsageError."""
+        if self.closed:
+            raise UsageError("this chat is closed", hint="make a new one, or open it again")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop, self._turns = loop, asyncio.Lock()
+        if self._loop is not loop:
+            raise UsageError(
+                "an AsyncChat belongs to the loop it was first used on",
+                hint="make one in each loop, or use Chat, which any thread may use",
+            )
+        if not self._opened:
+            await self._locked(self._open)
+
+    async def _open(self) -> None:
+        if self._opened:
+            return
+        if self._begin_with is not None:
+            await self._take(self._begin_with)
+        elif self.plan.session:
+            await self._open_named(self.plan.session)
+        elif self.plan.title:
+            await self.conversation.begin(self._hear_late, self.plan.title)
+        await self._as_asked()
+        self._opened = True
+
+    async def _take(self, session: Session) -> None:
+        await self.conversation.begin_from(session, self._hear_late)
+        self.resumed = bool(session.tally.messages)
+
+    async def _open_named(self, name: str) -> None:
+        headers = await self.conversation.headers()
+        found = next((h for h in headers if _means(h, name)), None)
+        if found is None:
+            await self.conversation.begin(self._hear_late, self.plan.title or name)
+        else:
+            await self.conversation.open(found.id, self._hear_late)
+            self.resumed = True
+
+    async def _as_asked(self) -> None:
+        """What the program asked for holds for a session that was there before, too."""
+        talk, asked, hear = self.conversation, self.plan, self._hear_late
+        system = asked.asked_system
+        if self.resumed and system is not None and talk.system != system:
+            talk.set_system(system, hear)
+        if self.resumed and asked.choice and asked.choice[1] and talk.choice != asked.choice:
+            talk.choose(*asked.choice, hear)
+        for name, value in asked.options.items():
+            if talk.session.options.get(name) != value:
+                talk.set_option(name, value, hear)
+        if asked.metadata and dict(talk.session.metadata) != asked.metadata:
+            talk.settle(Tagged(metadata={**talk.session.metadata, **asked.metadata}), hear)
+
+    async def _named(self) -> None:
+        """Where no model is chosen yet: the server's first, or a server on this machine."""
+        talk = self.conversation
+        provider, model = talk.choice
+        if not provider:
+            provider, model = await self._discovered()
+        if not model:
+            listed = await talk.provider(provider).models()
+            if not listed:
+                hint = f'name one: Chat("{provider}/MODEL")'
+                raise ModelUnknown(f"{provider} offers no model now", hint=hint)
+            model = listed[0].name
+        if talk.choice == (provider, model):
+            return
+        talk.defaults.provider, talk.defaults.model = provider, model
+        if talk.session.provider:
+            talk.choose(provider, model, self._hear_late)
+
+    async def _discovered(self) -> tuple[str, str]:
+        from chinwag.providers.discovery import discover
+
+        for server in await discover(os.environ):
+            if server.models:
+                return server.name, server.models[0]
+        raise UsageError(
+            "no model was named, no key is in the environment, and no server answers here",
+            hint='name one: Chat("openai/gpt-5-mini"), Chat("ollama/qwen3:8b")',
+        )
+
+    async def quiet(self) -> None:
+        """Stop what comes in, and wait until it is settled."""
+        self.closed = True
+        if self._loop is None or self._turns is None:
+            return
+        self.conversation.interrupt()
+        async with self._turns:
+            pass
+        for task in list(self._tasks):
+            await asyncio.wait({task}, timeout=1.0)
+
+    def save_all(self) -> list[str]:
+        """Blocks until everything is safe, at most CLOSE_PATIENCE; ids of what is not."""
+        return self.keeper.close(CLOSE_PATIENCE)
+
+    async def let_go(self) -> None:
+        """Close every connection."""
+        try:
+            await self.plan.catalog.aclose()
+        except ProviderError:
+            pass  # a connection that cannot be closed is gone already
+
+    def complain(self, unsaved: list[str]) -> None:
+        """Raises StoreUnavailable where something could not be saved."""
+        if unsaved:
+            raise StoreUnavailable(
+                f"session {', '.join(unsaved)} could not be saved: {self.problem or 'no answer'}",
+                hint="chat.save(path) writes it elsewhere while the chat is open",
+            )
+
+    # -- reports of the keeper, from its own thread ---------------------------------------------
+
+    def _told(self, report: Report) -> None:
+        loop = self._loop
+        if loop is None:
+            return
+        try:
+            loop.call_soon_threadsafe(self._report, report)
+        except RuntimeError:
+            pass  # the loop has ended: nobody is there to be told
+
+    def _report(self, report: Report) -> None:
+        match report:
+            case SavedReport(session_id=session, through=through):
+                self.problem = ""
+                if self.conversation.may_go(session, through):
+                    self._beside(self.conversation.release(session))
+            case FailedReport(reason=reason):
+                self.problem = reason
+                self._late.append(f"not saved yet: {reason}")
+            case ConflictReport(session_id=session):
+                self._beside(self.conversation.conflicted(session, self._hear_late))
+
+    def _beside(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _hear_late(self, event: AnyEvent) -> None:
+        """What is said beside a turn goes into the next reply."""
+        if isinstance(event, Notice) and event.level is Level.WARNING:
+            self._late.append(event.text)
+
+    # -- one thing at a time ---------------------------------------------------------------------
+
+    async def _locked(self, work: Callable[[], Awaitable[T]]) -> T:
+        assert self._turns is not None  # noqa: S101 - for the type checker: `ready` made it
+        async with self._turns:
+            inner = asyncio.ensure_future(work())
+            try:
+                return await asyncio.shield(inner)
+            except asyncio.CancelledError:
+                self.conversation.interrupt()
+                await asyncio.wait({inner})
+                raise
+
+    async def do(self, work: Callable[[Ear], T]) -> T:
+        """Something that waits for nobody."""
+        await self.ready()
+
+        async def done() -> T:
+            return work(self._hear_late)
+
+        return await self._locked(done)
+
+    async def doing(self, work: Callable[[Ear], Awaitable[T]]) -> T:
+        """Something that may have to wait."""
+        await self.ready()
+        return await self._locked(lambda: work(self._hear_late))
+
+    # -- turns -----------------------------------------------------------------------------------
+
+    def key(self, model: str | None) -> tuple[str, str] | None:
+        """(provider, model) for this once. Raises ConfigError, ModelUnknown."""
+        return self.plan.catalog.find(model) if model else None
+
+    async def send(
+        self,
+        text: str | None,
+        hear: Ear | None = None,
+        *,
+        model: str | None = None,
+        files: Iterable[Given] | Given = (),
+        schema: reply.Schema | None = None,
+    ) -> reply.Reply:
+        """Say ``text`` (None: answer what is there) and hear the answer out."""
+        key = self.key(model)
+        attached = parts(files)
+        talk = self.conversation
+        if text is None and not attached:
+            return await self.turn(lambda ear: self._answer(ear, key), hear, schema)
+        if not (text or "").strip() and not attached:
+            raise UsageError("a message without a word", hint="send() answers what is there")
+        return await self.turn(
+            lambda ear: talk.say(text or "", ear, attached, key), hear, schema
+        )
+
+    async def retry(self, hear: Ear | None = None, *, model: str | None = None) -> reply.Reply:
+        key = self.key(model)
+        return await self.turn(lambda ear: self.conversation.retry(ear, key), hear, None)
+
+    async def _answer(self, ear: Ear, key: tuple[str, str] | None) -> None:
+        answer = next((e for _, e in self.conversation.session.back() if _is_spoken(e)), None)
+        if answer is None:
+            raise UsageError("there is nothing to answer yet", hint='send("Hello")')
+        if isinstance(answer, AssistantSaid) and answer.status is Status.COMPLETE:
+            raise UsageError("the last message is an answer", hint='send("…"), or retry()')
+        await self.conversation.answer(ear, key)
+
+    async def turn(
+        self,
+        work: Callable[[Ear], Awaitable[Any]],
+        hear: Ear | None,
+        schema: reply.Schema | None,
+    ) -> reply.Reply:
+        """One turn. Raises whatever it failed for; what was heard is in the session then."""
+        wanted = reply.schema_of(schema) if schema is not None else None
+        await self.ready()
+        heard: reply.Reply = await self._locked(lambda: self._turn(work, hear, wanted))
+        if schema is None or heard.status is not Status.COMPLETE:
+            return heard
+        return msgspec.structs.replace(heard, data=reply.data_of(heard, schema))
+
+    async def _turn(
+        self,
+        work: Callable[[Ear], Awaitable[Any]],
+        hear: Ear | None,
+        wanted: dict[str, Any] | None,
+    ) -> reply.Reply:
+        talk = self.conversation
+        await self._named()
+        told, self._late = self._late, []
+        before = len(talk.session)
+        talk.failure = None
+        talk.overrides = {"schema": wanted} if wanted is not None else {}
+        try:
+            await work(partial(_collect, told, hear))
+        finally:
+            talk.overrides = {}
+        if talk.failure is not None:
+            raise talk.failure
+        answered = reply.reply_of(talk.session.entries[before:], told)
+        if answered is None:
+            raise ProviderError("nobody answered", hint="send() asks again")
+        self._mind_tools(answered)
+        return answered
+
+    def _mind_tools(self, answered: reply.Reply) -> None:
+        asked_for = answered.status is Status.COMPLETE and answered.calls
+        if asked_for and self.plan.tools and not self.conversation.tools:
+            names = ", ".join(call.name for call in answered.calls)
+            raise UsageError(
+                f"the model calls {names}, and this version does not run tools yet",
+                hint="the call is in chat.last; add(Message.tool(call.id, …)), then send()",
+            )
+
+    # -- messages by hand ------------------------------------------------------------------------
+
+    async def add(self, message: Message) -> None:
+        """Raises ContextOverflow where it cannot fit, UsageError for a message that says nothing."""
+        entries = _entries_of(message)
+        await self.do(lambda hear: [self._add(entry, hear) for entry in entries])
+
+    def _add(self, entry: Spoken | SystemSet, hear: Ear) -> None:
+        talk = self.conversation
+        if not isinstance(entry, SystemSet):
+            tokens, _ = talk.count_entry(entry)
+            talk.fitting.check(talk, talk.choice, tokens)
+        talk.settle(entry, hear)
+
+    async def mark(self, which: int, mark: Mark) -> None:
+        def done(hear: Ear) -> None:
+            talk = self.conversation
+            talk.mark(views.position(talk.session, talk.system, which), mark, hear)
+
+        await self.do(done)
+
+    # -- what still counts -----------------------------------------------------------------------
+
+    async def clear(self, *, keep_system: bool) -> None:
+        await self.do(lambda hear: self.conversation.clear(hear, keep_system=keep_system))
+
+    async def trim(self, target: int | None) -> Cut | None:
+        plan.whole("target", target)
+        return await self.do(lambda hear: self.conversation.trim(hear, target))
+
+    async def window(self, keep: int) -> Cut | None:
+        plan.whole("keep", keep)
+        return await self.do(lambda hear: self.conversation.window(keep, hear))
+
+    async def prune(self, target: int | None) -> list[Dropped]:
+        plan.whole("target", target)
+        return await self.do(lambda hear: self.conversation.prune(hear, target))
+
+    async def focus(self, topic: str) -> list[Dropped]:
+        return await self.do(lambda hear: self.conversation.keep_only(topic, hear))
+
+    async def compact(
+        self, *, target: int | None, hint: str, compactor: Any = None
+    ) -> Compacted | None:
+        plan.whole("target", target)
+
+        async def done(hear: Ear) -> Compacted | None:
+            await self._named()
+            return await self.conversation.compact(
+                hear, hint=hint, target=target, compactor=compactor
+            )
+
+        return await self.doing(done)
+
+    async def summarise(self, keep: int, hint: str) -> str:
+        by = SummariseCompactor(keep_recent=keep, hint=hint)
+        made = await self.compact(target=None, hint=hint, compactor=by)
+        return made.summary if made else ""
+
+    # -- back and forth ----------------------------------------------------------------------------
+
+    async def undo(self, times: int) -> str:
+        plan.whole("times", times)
+        return await self.do(lambda hear: self.conversation.undo(times, hear))
+
+    async def redo(self) -> None:
+        await self.do(self.conversation.redo)
+
+    async def switch(self, model: str) -> None:
+        provider, name = self.plan.catalog.find(model)
+        await self.do(lambda hear: self.conversation.choose(provider, name, hear))
+
+    async def set_system(self, text: str) -> None:
+        await self.do(lambda hear: self.conversation.set_system(text, hear))
+
+    async def set_option(self, name: str, value: Any) -> None:
+        plain = plan.option(name, value)
+        await self.do(lambda hear: self.conversation.set_option(name, plain, hear))
+
+    async def rename(self, title: str) -> None:
+        if not title.strip():
+            raise UsageError("a title without a word", hint='rename("Trip to Lisbon")')
+        await self.do(lambda hear: self.conversation.rename(" ".join(title.split()), hear))
+
+    async def tag(self, changes: dict[str, Any], *, anew: bool = False) -> None:
+        """Change metadata: None takes a key away. Raises UsageError for what JSON has no form for."""
+        checked = plan.metadata(changes)
+
+        def done(hear: Ear) -> None:
+            old = {} if anew else dict(self.conversation.session.metadata)
+            new = {k: v for k, v in {**old, **checked}.items() if anew or v is not None}
+            if new != dict(self.conversation.session.metadata):
+                self.conversation.settle(Tagged(metadata=new), hear)
+
+        await self.do(done)
+
+    async def copy(self, title: str) -> Session:
+        """The session's copy, for a chat of its own. Raises UsageError where nothing was said."""
+
+        def done(_: Ear) -> Session:
+            if not self.conversation.session.tally.messages:
+                raise UsageError("there is nothing to fork yet", hint="send a message first")
+            return self.conversation.copied(title)
+
+        return await self.do(done)
+
+    # -- questions -----------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        return self.conversation.session
+
+    @property
+    def system(self) -> str:
+        return self.conversation.system
+
+    def context(self) -> Context:
+        return self.conversation.context()
+
+    def set_budget(self, value: object) -> None:
+        self.conversation.purse.set(plan.budget(value))
+
+
+def _collect(told: list[str], hear: Ear | None, event: AnyEvent) -> None:
+    if isinstance(event, Notice):
+        told.append(event.text)
+    if hear is not None:
+        hear(event)
+
+
+def _store_url(asked: Plan) -> str:
+    """Where the session is kept: "" = in memory, for as long as the chat is there.
+
+    A session that is named is meant to be found again: without a store it goes where `chat` keeps
+    its own.
+    """
+    store = asked.settings.get("store")
+    if store is None:
+        return "file:" if asked.session else ""
+    url = store if isinstance(store, str) else getattr(store, "given_url", None)
+    if not isinstance(url, str) or not url.strip():
+        raise UsageError(
+            f"{store!r} is no store", hint='store="sqlite:sessions.db", or what open_store gave'
+        )
+    return url
+
+
+def _means(header: Header, name: str) -> bool:
+    return header.id == name or (slug(header.headline.title) == slug(name) != "")
+
+
+def _is_spoken(entry: object) -> bool:
+    if isinstance(entry, AssistantSaid):
+        return bool(entry.parts)
+    return isinstance(entry, UserSaid | ToolReturned)
+
+
+def _entries_of(message: Message) -> list[Spoken | SystemSet]:
+    """What a message given by hand is in a session."""
+    match message.role:
+        case Role.SYSTEM:
+            return [SystemSet(text=message.text)]
+        case Role.TOOL:
+            results = [part for part in message.parts if isinstance(part, Result)]
+            if results:
+                return [ToolReturned(result=result) for result in results]
+        case Role.USER if message.parts:
+            return [UserSaid(parts=message.parts)]
+        case Role.ASSISTANT if message.parts:
+            return [AssistantSaid(parts=message.parts)]
+        case _:
+            pass
+    raise UsageError(
+        f"a {message.role} message that says nothing", hint='Message.user("Hello"), for instance'
+    )
+
+
+async def closed(core: Core) -> None:
+    """Close on the loop itself, for whoever cannot wait in a thread."""
+    from chinwag.desk import aside
+
+    await core.quiet()
+    unsaved: list[str] = []
+    await aside(lambda: unsaved.extend(core.save_all()))
+    await core.let_go()
+    core.complain(unsaved)
+
+
+def session_of(birth_of: Session, entries: Iterable[Any]) -> Session:
+    return fold_all(birth_of, list(entries))
+
+
+__all__ = ["ChinwagError", "Core", "closed"]
