@@ -12,6 +12,7 @@ from chinwag.errors import UsageError
 from chinwag.talk.attachment import LIMIT, part_of
 from chinwag.talk.message import AnyPart
 
+
 def attached(path: str) -> AnyPart:
     """The part that ``path`` (``-`` is stdin) becomes. Raises UsageError."""
     name, data = ("stdin", _stdin()) if path == "-" else (Path(path).name, _read(path))

@@ -462,6 +462,7 @@ class Desk:
         if self._windows is not None:
             self._windows.close()
         if self._drafting is not None:
+            self._drafting.finish()
             await aside(self._drafting.close)
         tasks = list(self._tasks)
         for task in tasks:

@@ -352,7 +352,8 @@ def _screen(house: House, asked: Asked, early: EarlyScreen | None) -> int:
     finally:
         if early is not None:
             early.give_back()
-    words = farewell(desk.session, _columns())
+    private = desk.conversation.private
+    words = "" if private else farewell(desk.session, _columns(), saved=desk.lasting)
     if words and not asked.quiet:
         sys.stdout.write(words)
         sys.stdout.flush()

@@ -1,10 +1,13 @@
 """Writers killed at random instants, and a look at what they leave. Run as a program:
 
     python killing.py ROOT KILLS SEED
+    python killing.py ROOT ROUNDS SEED two
 
 One process forks a writer, kills it with SIGKILL after a random time, and then opens the session
 as the next program would. A writer tells through a pipe what the store acknowledged, when it did.
-Half of the writers go on with a session that another one began. Prints one line of JSON with what
+Half of the writers go on with a session that another one began; they append, stream, attach, give
+names, delete, restore, leave. With `two`, two writers at a time want the same session: one gets it,
+the other is told who has it, until that one lets go or is killed. Prints one line of JSON with what
 was counted; any promise that was broken ends it with a traceback.
 """
 
@@ -18,11 +21,13 @@ import sys
 import time
 from pathlib import Path
 
+from chinwag.errors import SessionLocked
+from chinwag.stores import blobs
 from chinwag.stores.base import PartHead
 from chinwag.stores.files import FileStore
 from chinwag.talk.delta import TextDelta
-from chinwag.talk.entry import AnyEntry, AssistantSaid, UserSaid, new_id
-from chinwag.talk.message import Text
+from chinwag.talk.entry import AnyEntry, AssistantSaid, Titled, UserSaid, new_id
+from chinwag.talk.message import File, Text
 from chinwag.talk.session import Birth, Headline, new_session_id
 
 LONGEST = 0.03  # seconds a writer lives at most
@@ -47,9 +52,40 @@ class Writer:
         while True:
             self.append(*(self.said() for _ in range(self.chance.randint(1, 3))))
             self.answer()
+            match self.chance.randrange(8):
+                case 0:
+                    self.append(Titled(id=new_id(), title="harbour"))
+                case 1:
+                    self.store.delete(self.born.id)
+                    self.store.restore(self.born.id)
+                    self.store.lock(self.born.id)
+                case 2:
+                    self.store.close()
+                    self.store.lock(self.born.id)
+
+    def contend(self) -> None:
+        """Want the session again and again; have it for a while."""
+        while True:
+            began = time.perf_counter()
+            try:
+                self.store.lock(self.born.id)
+            except SessionLocked as refusal:
+                self.tell(f"told {time.perf_counter() - began:.6f} {refusal.owner}")
+                time.sleep(self.chance.random() * 0.003)
+                continue
+            if (self.store.folder / f"{self.born.id}.json").exists():
+                self.count = len(self.store.read(self.born.id).entries)
+            for _ in range(self.chance.randint(1, 5)):
+                self.append(self.said())
+            self.store.unlock(self.born.id)
+            time.sleep(self.chance.random() * 0.002)
 
     def said(self) -> UserSaid:
-        return UserSaid(id=new_id(), parts=(Text("word " * self.chance.randint(1, 900)),))
+        text = Text("word " * self.chance.randint(1, 900))
+        if self.chance.random() < 0.1:
+            file = File(name="f", text=f"{self.chance.random()} " * 200)
+            return UserSaid(id=new_id(), parts=(text, file))
+        return UserSaid(id=new_id(), parts=(text,))
 
     def append(self, *entries: AnyEntry) -> None:
         line = Headline(title="t" * self.chance.randint(0, 200))
@@ -73,33 +109,46 @@ class Writer:
         os.write(self.pipe, line.encode() + b"\n")
 
 
-def killed(root: Path, born: Birth, chance: random.Random) -> list[str]:
-    """One writer's life; what it was told."""
+def forked(root: Path, born: Birth, seed: float, how: str) -> tuple[int, int]:
+    """A writer of its own process, and the pipe through which it tells what it was told."""
     source, sink = os.pipe()
-    seed = chance.random()
     child = os.fork()
-    if not child:
-        os.close(source)
-        try:
-            Writer(root, born, random.Random(seed), sink).live()
-        except BaseException as error:  # noqa: BLE001 - a fork must never go on as its parent
-            os.write(sink, f"died {error!r}\n".encode())
-        os._exit(1)
-    os.close(sink)
-    time.sleep(chance.random() ** 2 * LONGEST)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    with os.fdopen(source, "rb") as pipe:
-        return pipe.read().decode().splitlines()
+    if child:
+        os.close(sink)
+        return child, source
+    os.close(source)
+    try:
+        writer = Writer(root, born, random.Random(seed), sink)
+        writer.live() if how == "one" else writer.contend()
+    except BaseException as error:  # noqa: BLE001 - a fork must never go on as its parent
+        os.write(sink, f"died {error!r}\n".encode())
+    os._exit(1)
+
+
+def killed(root: Path, born: Birth, chance: random.Random, writers: int) -> list[str]:
+    """The lives of so many writers at a time; what they were told."""
+    how = "one" if writers == 1 else "two"
+    children = [forked(root, born, chance.random(), how) for _ in range(writers)]
+    lines: list[str] = []
+    for child, source in children:
+        time.sleep(chance.random() ** 2 * LONGEST)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        with os.fdopen(source, "rb") as pipe:
+            lines += pipe.read().decode().splitlines()
+    return lines
 
 
 def check(root: Path, born: Birth, saved: dict[int, str], heard: tuple[str, int]) -> int:
     """Whether everything that was promised is kept; how many entries there are."""
     path = root / "sessions" / f"{born.id}.json"
-    if not path.exists():
-        assert not saved, "an acknowledged session is gone"
-        return 0
     with FileStore(root) as store:
+        in_trash = [t.header.id for t in store.trashed()]
+        if not path.exists() and born.id in in_trash:
+            store.restore(born.id)
+        elif not path.exists():
+            assert not saved, "an acknowledged session is gone"
+            return 0
         assert store.header(born.id).damaged == ""
         store.lock(born.id)
         stored = store.read(born.id)
@@ -119,23 +168,29 @@ def check(root: Path, born: Birth, saved: dict[int, str], heard: tuple[str, int]
     return len(ids)
 
 
-def main(root: Path, kills: int, seed: int) -> None:
+def main(root: Path, kills: int, seed: int, writers: int) -> None:
+    blobs.INLINE = 2000
     chance = random.Random(seed)
     born, saved, torn, entries = _born(), dict[int, str](), 0, 0
+    told: list[float] = []
     for _ in range(kills):
         if chance.random() < 0.5:
             born, saved = _born(), {}
         heard = ("", 0)
-        for line in killed(root, born, chance):
+        for line in killed(root, born, chance, writers):
             what, first, *rest = line.split(" ", 2)
             assert what != "died", line
             if what == "saved":
-                saved[int(first)] = rest[0]
+                assert saved.setdefault(int(first), rest[0]) == rest[0], "one place, two entries"
+            elif what == "told":
+                assert rest[0].startswith("process "), "nobody was named"
+                told.append(float(first))
             else:
                 heard = (first, int(rest[0]))
         torn += not _valid(root / "sessions" / f"{born.id}.json")
         entries += check(root, born, saved, heard)
-    print(json.dumps({"kills": kills, "entries": entries, "not valid before opening": torn}))
+    counted = {"kills": kills, "entries": entries, "not valid before opening": torn}
+    print(json.dumps(counted | {"told": len(told), "slowest": max(told, default=0)}))
 
 
 def _born() -> Birth:
@@ -153,4 +208,4 @@ def _valid(path: Path) -> bool:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), len(sys.argv) - 3)

@@ -10,19 +10,33 @@ from pathlib import Path
 import pytest
 
 KILLS = 300
+ROUNDS = 60
+
+
+def run(folder: Path, rounds: int, *more: str) -> dict[str, float]:
+    seed = random.randrange(1 << 30)
+    script = Path(__file__).with_name("killing.py")
+    command = [sys.executable, str(script), str(folder), str(rounds), str(seed), *more]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=90 + rounds)
+    assert done.returncode == 0, f"seed {seed}: {done.stderr}"
+    counted: dict[str, float] = json.loads(done.stdout)
+    assert counted["kills"] == rounds
+    assert counted["entries"] > rounds  # the writers did get to write
+    return counted
 
 
 @pytest.mark.slow
 def test_writers_killed_at_random_lose_nothing_that_was_acknowledged(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """`--soak 10`, or CHINWAG_SOAK=3000, kills more."""
+    """`--soak 20`, or CHINWAG_SOAK=10000, kills more."""
     kills = int(os.environ.get("CHINWAG_SOAK", KILLS * request.config.getoption("--soak")))
-    seed = random.randrange(1 << 30)
-    script = Path(__file__).with_name("killing.py")
-    command = [sys.executable, str(script), str(tmp_path), str(kills), str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60 + kills)
-    assert done.returncode == 0, f"seed {seed}: {done.stderr}"
-    counted = json.loads(done.stdout)
-    assert counted["kills"] == kills
-    assert counted["entries"] > kills  # the writers did get to write
+    run(tmp_path, kills)
+
+
+@pytest.mark.slow
+def test_two_that_want_one_session_lose_nothing(tmp_path: Path, soak: int) -> None:
+    """1,200 rounds with `--soak 20`, as `make soak` does."""
+    counted = run(tmp_path, ROUNDS * soak, "two")
+    assert counted["told"] > ROUNDS / 4
+    assert counted["slowest"] < 0.2  # seconds until the second knew who, where and since when

@@ -403,7 +403,7 @@ def test_tidying_up_goes_by_small_steps_as_well(
         while index.catch_up(store, budget_s=0):
             calls += 1
         assert calls > 1
-        assert places(index.search("xyzzy11word7")) == {(births[-1].id, 8)}
+        assert places(index.search('"xyzzy11word7"')) == {(births[-1].id, 8)}
         assert not index.search("xyzzy3word7").hits
     assert b"zzy3word7" not in path.read_bytes()
 

@@ -186,6 +186,10 @@ class Conversation(Shelf):
         tokens, by = self._draft.count(text, model, lambda piece: meter.count(piece, model))
         return (tokens, True) if by else (meter.corrected(model, tokens), False)
 
+    def count_entry(self, entry: Spoken) -> int:
+        """Tokens of something said, as the session would hold it."""
+        return self._scale.entry(entry, self.choice[1])[0]
+
     def known(self, provider: str, model: str) -> Profile:
         """What is known of a model by now, without asking anybody."""
         return self._models.known((provider, model))
@@ -226,7 +230,11 @@ class Conversation(Shelf):
             )
 
     def hand_over(self) -> None:
-        """Give the keeper what it has not been given; the first time, the whole session."""
+        """Give the keeper what it has not been given; the first time, the whole session.
+
+        Raises SessionLocked where somebody else writes it.
+        """
+        self._refuse_to_follow(beginning=False)
         at = self._on_disk
         entries = tuple(self.session.entries[at:])
         if entries:

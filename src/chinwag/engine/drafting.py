@@ -62,6 +62,7 @@ class Drafting:
         self._slot = _Slot()
         self._draft = Unsent()
         self._written = (_Slot(), Unsent())
+        self._filled: set[str] = set()  # places in which something may be kept
         self._given_up: set[str] = set()  # here, since the program began
 
     def changed(self, session_id: str, draft: Unsent, *, born: bool) -> None:
@@ -84,6 +85,9 @@ class Drafting:
             self._keep(self._slot.name, self._draft)
 
     def _keep(self, name: str, draft: Unsent) -> None:
+        if not draft and name not in self._filled:
+            return
+        (self._filled.add if draft else self._filled.discard)(name)
         self._do(lambda drafts: drafts.keep(name, draft))
 
     def forget(self, session_id: str) -> None:
@@ -93,6 +97,7 @@ class Drafting:
             self._timer = None
         self._draft = Unsent()
         self._written = self._slot, self._draft
+        self._filled |= {"", session_id}
         for name in ("", session_id):
             self._keep(name, Unsent())
         given_up, self._given_up = self._given_up, set()
@@ -109,6 +114,7 @@ class Drafting:
         name = session_id if born else ""
         found = await self._asked(lambda drafts: drafts.take(name))
         if found is not None:
+            self._filled.add(name)
             self._slot, self._draft = _Slot(session_id, born), found
             self._written = self._slot, found
         return found
@@ -117,14 +123,17 @@ class Drafting:
         """What was given up, newest first."""
         return await self._asked(lambda drafts: drafts.recent()) or []
 
-    def close(self, patience: float = 1.0) -> None:
-        """Write what is not written. Blocks; a disk that hangs holds nobody up for longer."""
+    def finish(self) -> None:
+        """Nothing more changes: have written what is not. On the loop; see `close`."""
         self._write()
-        if self._thread is None:
-            return
-        self._jobs.put(self._end)
-        self._jobs.put(None)
-        self._thread.join(patience)
+        if self._thread is not None:
+            self._jobs.put(self._end)
+            self._jobs.put(None)
+
+    def close(self, patience: float = 1.0) -> None:
+        """Wait for that. Blocks; a disk that hangs holds nobody up for longer."""
+        if self._thread is not None:
+            self._thread.join(patience)
 
     # -- the thread ---------------------------------------------------------------------------
 

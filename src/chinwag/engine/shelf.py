@@ -48,6 +48,7 @@ class Shelf(ABC):
         #: Whether a session that somebody else writes is followed when it is opened, or refused.
         self.may_follow = False
         self._on_disk = 0  # entries handed to the keeper; 0 = the session is not born there
+        self._yielding = False  # the lock is being let go
         self._left: dict[str, _Left] = {}  # not all of it is safe yet: still locked
         self._forked: set[str] = set()  # sessions whose words went on in a fork
         self._hidden = ("", 0)  # what was kept of which session before the talk became private
@@ -155,7 +156,7 @@ class Shelf(ABC):
     async def _let_go(self, left: _Left) -> None:
         """Others may write the session we leave, as soon as all that we said there is safe."""
         name = left.session.id
-        if not left.kept or left.following or name == self.session.id:
+        if not left.kept or name == self.session.id:
             return
         if self._keeper.saved_through(name) < left.kept:
             self._left[name] = left
@@ -213,6 +214,8 @@ class Shelf(ABC):
         """
         session_id, until = self.session.id, time.monotonic() + patience
         while self.following:
+            if self._yielding:
+                return False
             try:
                 stored = await self._keeper.call(lambda store: _locked_read(store, session_id))
             except SessionLocked as locked:
@@ -244,20 +247,25 @@ class Shelf(ABC):
         """
         if session_id != self.session.id or not self.writes:
             return "it is not written here"
-        self.following = who  # nothing new is begun here
-        if not await self._at_rest():
-            self.following = ""
-            return "not everything that was said there is saved yet"
-        if self.session.id == session_id:  # and the person has not gone elsewhere meanwhile
-            self._on_disk = 0
-            hear(Following(session_id, who))
-        await self._unlock(session_id)
-        return ""
+        self.following, self._yielding = who, True  # nothing new is begun here
+        try:
+            rests = await self._at_rest(session_id)
+            if self.session.id != session_id:  # the person has gone elsewhere meanwhile
+                rests = rests and session_id not in self._left
+            elif rests:
+                self._on_disk = 0
+                hear(Following(session_id, who))
+            else:
+                self.following = ""
+            if rests:
+                await self._unlock(session_id)
+        finally:
+            self._yielding = False
+        return "" if rests else "not everything that was said there is saved yet"
 
-    async def _at_rest(self) -> bool:
+    async def _at_rest(self, name: str) -> bool:
         """Whether, in a short time, no answer comes in any more and everything is safe."""
         until = time.monotonic() + LET_GO_WITHIN
-        name = self.session.id
         while self.busy:
             self.interrupt()
             if time.monotonic() > until:

@@ -5,8 +5,8 @@ The entries that are *nodes* (what was said, system prompts, clears, compactions
 tree: a node's parent is the head at the time it came, and then it is the head. `Rewound` moves the
 head; so an edit or a retry makes a sibling and nothing is ever rewritten. The *path* runs from the
 root to the head and is what the person sees; a node's *scope* says what of it still counts. What
-belongs to the session as a whole (title, model, options, metadata) is not on the tree: going back in the talk
-does not change the model under one's feet. Folding one entry costs O(1) along a branch; a `Rewound`
+belongs to the session as a whole (title, model, options, metadata) is not on the tree: going back
+in the talk does not change the model under one's feet. Folding one entry costs O(1) along a branch; a `Rewound`
 costs the length of the path.
 """
 

@@ -21,13 +21,7 @@ from chinwag.context.pricing import Bill, Price
 from chinwag.context.windows import Cut, Dropped
 from chinwag.engine.budget import Purse
 from chinwag.engine.conversation import Context, Conversation, Defaults
-from chinwag.errors import (
-    ChinwagError,
-    ModelUnknown,
-    ProviderError,
-    StoreUnavailable,
-    UsageError,
-)
+from chinwag.errors import ModelUnknown, ProviderError, StoreUnavailable, UsageError
 from chinwag.frontends.face import keeping, metering, plan, reply, views
 from chinwag.frontends.face.files import Given, parts
 from chinwag.frontends.face.plan import Plan
@@ -49,7 +43,7 @@ from chinwag.talk.entry import (
 )
 from chinwag.talk.event import AnyEvent, Ear, Level, Notice
 from chinwag.talk.message import Message, Result, Role
-from chinwag.talk.session import Header, Session, fold_all, slug
+from chinwag.talk.session import Header, Session, slug
 
 T = TypeVar("T")
 CLOSE_PATIENCE = 5.0  # seconds to wait for a slow disk when closing
@@ -107,6 +101,19 @@ class Core:
         if Knowing(self.plan.catalog).terms(provider).local:
             return None
         return metering.price_of(self.conversation.known(provider, model))
+
+    @property
+    def must_open(self) -> bool:
+        """Whether something has to be read or written before the first word."""
+        return bool(self.plan.session) or self._begin_with is not None
+
+    def interrupt_soon(self) -> None:
+        """From any thread."""
+        if self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(self.conversation.interrupt)
+            except RuntimeError:
+                pass  # the loop has ended, and with it what was coming in
 
     # -- beginning and end ---------------------------------------------------------------------
 
@@ -306,9 +313,7 @@ class Core:
             return await self.turn(lambda ear: self._answer(ear, key), hear, schema)
         if not (text or "").strip() and not attached:
             raise UsageError("a message without a word", hint="send() answers what is there")
-        return await self.turn(
-            lambda ear: talk.say(text or "", ear, attached, key), hear, schema
-        )
+        return await self.turn(lambda ear: talk.say(text or "", ear, attached, key), hear, schema)
 
     async def retry(self, hear: Ear | None = None, *, model: str | None = None) -> reply.Reply:
         key = self.key(model)
@@ -372,15 +377,19 @@ class Core:
     # -- messages by hand ------------------------------------------------------------------------
 
     async def add(self, message: Message) -> None:
-        """Raises ContextOverflow where it cannot fit, UsageError for a message that says nothing."""
+        """Raises ContextOverflow where it cannot fit, UsageError where it says nothing."""
         entries = _entries_of(message)
-        await self.do(lambda hear: [self._add(entry, hear) for entry in entries])
+
+        def done(hear: Ear) -> None:
+            for entry in entries:
+                self._add(entry, hear)
+
+        await self.do(done)
 
     def _add(self, entry: Spoken | SystemSet, hear: Ear) -> None:
         talk = self.conversation
         if not isinstance(entry, SystemSet):
-            tokens, _ = talk.count_entry(entry)
-            talk.fitting.check(talk, talk.choice, tokens)
+            talk.fitting.check(talk, talk.choice, talk.count_entry(entry))
         talk.settle(entry, hear)
 
     async def mark(self, which: int, mark: Mark) -> None:
@@ -454,7 +463,7 @@ class Core:
         await self.do(lambda hear: self.conversation.rename(" ".join(title.split()), hear))
 
     async def tag(self, changes: dict[str, Any], *, anew: bool = False) -> None:
-        """Change metadata: None takes a key away. Raises UsageError for what JSON has no form for."""
+        """Change metadata: None takes a key away. Raises UsageError for what is no JSON."""
         checked = plan.metadata(changes)
 
         def done(hear: Ear) -> None:
@@ -555,10 +564,3 @@ async def closed(core: Core) -> None:
     await aside(lambda: unsaved.extend(core.save_all()))
     await core.let_go()
     core.complain(unsaved)
-
-
-def session_of(birth_of: Session, entries: Iterable[Any]) -> Session:
-    return fold_all(birth_of, list(entries))
-
-
-__all__ = ["ChinwagError", "Core", "closed"]

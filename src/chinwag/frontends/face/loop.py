@@ -1,4 +1,4 @@
-"""The private loop: one thread for every sync chat of the process, there while one of them needs it.
+"""The private loop: one thread for every sync chat of the process, while one of them needs it.
 
 Invariants: whoever takes it gives it back once; the last one ends the thread and closes the loop,
 and the next one begins a new one. Waiting for the loop inside its own thread would never end, so it
@@ -73,7 +73,7 @@ class Loop:
         if self.here:
             work.close()
             raise UsageError(
-                "a Chat cannot be waited for on its own loop (a compactor or tool of it runs there)",
+                "a Chat cannot be waited for on its own loop, where its compactors and tools run",
                 hint="use what you were given there, or a Chat in another thread",
             )
         done = threading.Event()

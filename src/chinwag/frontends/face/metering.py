@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from chinwag.context.counting import Counter
 from chinwag.context.pricing import UNKNOWN, Price
@@ -15,18 +16,18 @@ from chinwag.providers.base import Profile
 class _Fixed:
     """Counts for every model alike; what it says is taken to be exact."""
 
-    def __init__(self, count: Callable[[str], int], name: str) -> None:
+    def __init__(self, count: Callable[[str], Any], name: str) -> None:
         self._count = count
         self._name = name
 
     def count(self, text: str, model: str) -> tuple[int, str]:  # noqa: ARG002 - the promise's
-        tokens = self._count(text) if text else 0
+        tokens: Any = self._count(text) if text else 0
         if not isinstance(tokens, int) or tokens < 0:
             raise UsageError(
                 f"the tokenizer returned {tokens!r} for a text",
                 hint="it takes a text and returns how many tokens that is",
             )
-        return tokens, self._name
+        return int(tokens), self._name
 
     def learn(self, model: str, estimated: int, reported: int) -> None:
         """An exact count learns nothing."""

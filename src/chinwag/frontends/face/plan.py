@@ -123,6 +123,14 @@ class Plan:
         """The system prompt, where the program said one."""
         return self.system if "system" in self.settings else None
 
+    def for_a_copy(self) -> dict[str, Any]:
+        """The settings of a fork: which session and what is written in it come with the copy."""
+        theirs = {"session", "title", "metadata"}
+        kept = {name: value for name, value in self.settings.items() if name not in theirs}
+        if self.session and "store" not in kept:
+            kept["store"] = "file:"
+        return kept
+
     # -- who answers ---------------------------------------------------------------------------
 
     def _who(self) -> tuple[Catalog, tuple[str, str] | None]:
@@ -245,6 +253,9 @@ def _options(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def option(name: str, value: Any) -> Any:
+    """The value as it is kept; None takes an option back. Raises UsageError."""
+    if value is None:
+        return None
     if name == "stop":
         stops = [value] if isinstance(value, str) else list(value)
         if not all(isinstance(each, str) and each for each in stops):
@@ -267,7 +278,7 @@ def _text(name: str, value: object) -> str:
 
 
 def whole(name: str, value: object) -> int | None:
-    """None is unlimited, and nothing else is (W28)."""
+    """A number above 0. None is unlimited, and nothing else is (W28)."""
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool):
@@ -289,7 +300,7 @@ def _compactor(value: Any) -> Compactor | None:
             f"{type(value).__name__} is no compactor",
             hint="give TruncateCompactor(), SummariseCompactor(), or an object with `compact`",
         )
-    return value  # type: ignore[no-any-return]  # a protocol is what it can do
+    return value
 
 
 def _tokenizer(value: object) -> Tokenizer | None:
@@ -308,7 +319,7 @@ def metadata(value: object) -> dict[str, Any]:
     return _json_ready("metadata", dict(value))
 
 
-def _json_ready(name: str, value: dict[str, Any]) -> dict[str, Any]:
+def _json_ready(name: str, value: dict[Any, Any]) -> dict[str, Any]:
     for key, each in value.items():
         try:
             same = isinstance(key, str) and codec.loads(codec.dumps(each)) == each

@@ -89,9 +89,7 @@ def _steps(entries: Sequence[AnyEntry]) -> list[Step]:
     for entry in entries:
         if isinstance(entry, AssistantSaid):
             message = message_of(entry)
-            steps.append(
-                Step(message.text, message.thinking, message.calls, usage=entry.usage)
-            )
+            steps.append(Step(message.text, message.thinking, message.calls, usage=entry.usage))
         elif isinstance(entry, ToolReturned) and steps:
             last = steps[-1]
             results = (*last.results, entry.result)
@@ -114,7 +112,7 @@ def schema_of(wanted: Schema) -> dict[str, Any]:
     except TypeError as error:
         raise UsageError(
             f"{getattr(wanted, '__name__', wanted)!s} has no JSON schema: {error}",
-            hint="give a dataclass, TypedDict, msgspec Struct, pydantic model or a schema as a dict",
+            hint="give a dataclass, TypedDict, Struct, pydantic model, or a schema as a dict",
         ) from None
 
 

@@ -91,7 +91,7 @@ def _lean(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if value is not None}
 
 
-def entries_of(items: Iterable[Mapping[str, Any]]) -> tuple[AnyEntry, ...]:
+def entries_of(items: Iterable[Any]) -> tuple[AnyEntry, ...]:
     """What such dicts say, as entries. Raises UsageError naming the message that cannot be read."""
     plain = [dict(item) if isinstance(item, Mapping) else item for item in items]
     if all(isinstance(item, dict) and item.get("role") == "system" for item in plain):
@@ -164,4 +164,3 @@ _CLASSES = {
     "ollama": "Ollama",
     "llamacpp": "LlamaCpp",
 }
-
