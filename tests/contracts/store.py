@@ -309,6 +309,26 @@ class StoreContract(ABC):
         assert len(store.read(born.id).entries) == 3
         assert [t.header.entries for t in store.trashed()] == [2, 1]
 
+    def test_what_is_erased_never_comes_back(self, store: SessionStore) -> None:
+        """The one that is there and those of its id in the trash; nothing else is touched."""
+        born, other = birth(), birth()
+        store.append(other, some(2), at=0, headline=Headline())
+        store.append(born, some(2), at=0, headline=Headline())
+        store.delete(born.id)
+        store.append(born, some(3), at=0, headline=Headline())
+        store.begin_part(born.id, PartHead(4, "p", "t"))
+        store.add_part(born.id, [TextDelta("half")], sync=True)
+        store.erase(born.id)
+        store.erase(born.id)
+        assert [h.id for h in store.headers()] == [other.id]
+        assert store.trashed() == []
+        with pytest.raises(SessionNotFound):
+            store.read(born.id)
+        with pytest.raises(SessionNotFound):
+            store.restore(born.id)
+        assert store.append(born, some(1), at=0, headline=Headline()) == 1
+        assert store.read(born.id).rescued is None
+
     def test_nothing_is_restored_over_a_session(self, store: SessionStore) -> None:
         born = birth()
         store.append(born, some(2), at=0, headline=Headline())

@@ -12,6 +12,7 @@ from chinwag.errors import (
     ConfigError,
     KeyRefused,
     RateLimited,
+    SessionUnreadable,
     StreamBroken,
     Unreachable,
     UsageError,
@@ -670,3 +671,41 @@ async def test_an_answer_that_was_whole_is_asked_to_go_on_in_words():
     await talk.say("when?", [].append)
     await talk.go_on([].append)
     assert player.requests[1].messages[-1].text == CONTINUE
+
+
+async def test_a_long_session_shows_its_end_before_all_of_it_is_read(monkeypatch):
+    monkeypatch.setattr("chinwag.engine.shelf.LONG", 20)
+    monkeypatch.setattr("chinwag.engine.shelf.GLIMPSE", 6)
+    keeper = ListKeeper()
+    first = conversation(keeper=keeper)
+    for n in range(12):
+        await first.say(f"question {n}", [].append)
+    talk, heard = conversation(keeper=keeper), []
+    await talk.open(first.session.id, heard.append)
+    end, whole = [event.session for event in heard if isinstance(event, Opened)]
+    assert end.base == len(first.session) - 6
+    assert [n for n, _ in end.said()] == [n for n, _ in first.session.said()][-6:]
+    assert whole == first.session == talk.session
+    await talk.say("and on", heard.append)
+    assert len(keeper.sessions[first.session.id]) == len(talk.session)
+
+
+async def test_a_long_session_that_cannot_be_read_leaves_the_old_one_in_front(monkeypatch):
+    monkeypatch.setattr("chinwag.engine.shelf.LONG", 2)
+    keeper = ListKeeper()
+    first = conversation(keeper=keeper)
+    await first.say("question", [].append)
+    talk, heard = conversation(keeper=keeper), []
+    await talk.say("something else", heard.append)
+    before = talk.session
+
+    def unreadable(_):
+        raise SessionUnreadable("broken in the middle")
+
+    monkeypatch.setattr(keeper, "read", unreadable)
+    with pytest.raises(SessionUnreadable):
+        await talk.open(first.session.id, heard.append)
+    assert talk.session is before
+    assert heard[-1] == Opened(before)
+    await talk.say("and on", heard.append)
+    assert talk.session.last_answer is not None

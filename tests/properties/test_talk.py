@@ -32,7 +32,7 @@ from chinwag.talk.entry import (
 )
 from chinwag.talk.grown import Grown
 from chinwag.talk.message import Call, File, Image, Result, Text, Thinking
-from chinwag.talk.session import Birth, Session, fold, fold_all
+from chinwag.talk.session import Birth, Session, fold, fold_all, glimpse
 from chinwag.talk.usage import Usage
 
 words = st.text(max_size=30)
@@ -283,3 +283,17 @@ def test_entries_are_data():
     with pytest.raises(AttributeError):
         entry.parts = ()
     assert msgspec.structs.asdict(entry)["parts"] == (Text("x"),)
+
+
+@given(histories, st.integers(0, 25))
+def test_a_glimpse_shows_the_end_as_the_whole_does(history, base):
+    whole = fold_all(Session(BIRTH), history)
+    base = min(base, len(history))
+    end = glimpse(BIRTH, whole.headline(), history[base:], base)
+    assert len(end) == len(whole)
+    if any(isinstance(entry, Rewound | Cleared | Compacted) for entry in history):
+        return  # these speak of what a glimpse does not hold
+    assert list(end.walk()) == [(n, entry) for n, entry in whole.walk() if n > base]
+    assert end.head == whole.head or whole.head <= base
+    assert [n for n, _ in end.said()] == [n for n, _ in whole.said() if n > base]
+    assert end.title == whole.title or not whole.title

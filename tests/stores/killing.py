@@ -31,6 +31,7 @@ from chinwag.talk.message import File, Text
 from chinwag.talk.session import Birth, Headline, new_session_id
 
 LONGEST = 0.03  # seconds a writer lives at most
+LONGEST_OF_TWO = 0.3
 
 
 class Writer:
@@ -77,6 +78,7 @@ class Writer:
                 self.count = len(self.store.read(self.born.id).entries)
             for _ in range(self.chance.randint(1, 5)):
                 self.append(self.said())
+            time.sleep(self.chance.choice([0, 0.08]))
             self.store.unlock(self.born.id)
             time.sleep(self.chance.random() * 0.002)
 
@@ -131,7 +133,8 @@ def killed(root: Path, born: Birth, chance: random.Random, writers: int) -> list
     children = [forked(root, born, chance.random(), how) for _ in range(writers)]
     lines: list[str] = []
     for child, source in children:
-        time.sleep(chance.random() ** 2 * LONGEST)
+        longest = LONGEST if writers == 1 else LONGEST_OF_TWO
+        time.sleep(chance.random() ** 2 * longest)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         with os.fdopen(source, "rb") as pipe:

@@ -9,6 +9,7 @@ from chinwag.errors import ConfigError
 from chinwag.providers.base import Profile, at_once
 from chinwag.stores.base import Stored
 from chinwag.talk.delta import Ended, Stop, TextDelta
+from chinwag.talk.session import Header
 
 
 class ListKeeper:
@@ -81,6 +82,15 @@ class ListKeeper:
 
     def read(self, session_id):
         return Stored(self.births[session_id], tuple(self.sessions[session_id]))
+
+    def header(self, session_id):
+        entries = self.sessions[session_id]
+        return Header(session_id, self.births[session_id].created, entries=len(entries))
+
+    def span(self, session_id, after, upto=None):
+        self.log.append(("span", session_id, after))
+        entries = self.sessions[session_id]
+        return tuple(entries[after:upto]), len(entries)
 
     def delete(self, session_id):
         del self.sessions[session_id]
@@ -157,9 +167,7 @@ async def once(opener, on_wait):
         yield delta
 
 
-def conversation(
-    *players, keeper=None, knowledge=None, fallback=(), rules=None, **defaults
-):
+def conversation(*players, keeper=None, knowledge=None, fallback=(), rules=None, **defaults):
     players = players or (Player(),)
     plain = {"provider": players[0].name, "model": "exact-1", "system": "Be kind."}
     return Conversation(

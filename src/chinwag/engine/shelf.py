@@ -23,8 +23,10 @@ from chinwag.errors import ChinwagError, SessionLocked, SessionNotFound, UsageEr
 from chinwag.stores.base import Stored
 from chinwag.talk.entry import AnyEntry, Titled
 from chinwag.talk.event import Ear, Following, Level, Notice, Opened, Settled
-from chinwag.talk.session import Header, Session, begin, fold, fold_all
+from chinwag.talk.session import Birth, Header, Session, begin, fold, fold_all, glimpse
 
+LONG = 5_000  # entries from which on the end of a session is shown before all of it is read
+GLIMPSE = 200  # entries
 LET_GO_WITHIN = 0.8  # seconds for the answer that comes in to end and be saved, when asked to go
 HINT = "go on in a copy of it (--fork, or /fork), or leave it there first"
 
@@ -34,7 +36,6 @@ class _Left(msgspec.Struct, frozen=True):
 
     session: Session
     kept: int
-    following: str = ""
 
 
 class Shelf(ABC):
@@ -111,7 +112,7 @@ class Shelf(ABC):
 
     def _put(self, session: Session, kept: int) -> _Left:
         """Another session in front, of which the keeper has ``kept`` entries; what was before."""
-        left = _Left(self.session, self._on_disk, self.following)
+        left = _Left(self.session, self._on_disk)
         self.session, self._on_disk, self.following = session, kept, ""
         self._changed()
         return left
@@ -129,18 +130,34 @@ class Shelf(ABC):
             hear(Opened(self.session))
             await self._let_go(before)
             return
+        left, followed = _Left(self.session, self._on_disk), self.following
         try:
-            stored = await self._keeper.call(lambda store: _locked_read(store, session_id))
+            await self._glimpse(session_id, hear)
+            stored, session = await self._keeper.call(lambda store: _whole(store, session_id))
         except SessionLocked as locked:
             if not self.may_follow:
                 raise SessionLocked(locked.message, hint=HINT, owner=locked.owner) from None
             await self._follow(session_id, locked.owner, hear)
+        except ChinwagError:
+            if self.session is not left.session:  # the end that was shown is nothing to go on with
+                self._put(left.session, left.kept)
+                self.following = followed
+                hear(Opened(self.session))
+            raise
         else:
-            await self._let_go(self._adopt(stored, hear))
+            self._adopt(stored, hear, session)
+            await self._let_go(left)
 
-    def _adopt(self, stored: Stored, hear: Ear) -> _Left:
+    async def _glimpse(self, session_id: str, hear: Ear) -> None:
+        """Show the end of a long session at once: reading all of it takes a while."""
+        end = await self._keeper.call(lambda store: _locked_end(store, session_id))
+        if end is not None:
+            self._put(end, 0)
+            hear(Opened(end))
+
+    def _adopt(self, stored: Stored, hear: Ear, session: Session | None = None) -> _Left:
         """Show what was read; an answer a crash had cut is settled as interrupted."""
-        left = self._put(_session(stored), len(stored.entries))
+        left = self._put(session or _session(stored), len(stored.entries))
         self._keeper.opened(self.session.id, self._on_disk)
         hear(Opened(self.session))
         self._report(stored, hear)
@@ -390,6 +407,26 @@ def _goes_on(stored: Stored, session: Session) -> bool:
     if len(stored.entries) < known or stored.birth != session.birth:
         return False
     return not known or stored.entries[known - 1] == session.entries[known - 1]
+
+
+def _locked_end(store: Any, session_id: str) -> Session | None:
+    """The end of a long session, which is then locked; None for a short one, or a damaged."""
+    store.lock(session_id)
+    try:
+        header: Header = store.header(session_id)
+        if header.entries < LONG or header.damaged:
+            return None
+        entries, count = store.span(session_id, header.entries - GLIMPSE)
+    except ChinwagError:
+        return None  # whoever reads it next says what is wrong
+    birth = Birth(id=session_id, created=header.created)
+    return glimpse(birth, header.headline, entries, count - len(entries))
+
+
+def _whole(store: Any, session_id: str) -> tuple[Stored, Session]:
+    """Read and folded, both in the keeper's thread: the loop has keys to read meanwhile."""
+    stored = _locked_read(store, session_id)
+    return stored, _session(stored)
 
 
 def _locked_read(store: Any, session_id: str) -> Stored:

@@ -9,10 +9,7 @@ back as it was. Where the blob is gone, a sentence stands in its place: the sess
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
-import hashlib
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +40,7 @@ class Blobs:
 
     def put(self, data: bytes) -> str:
         """Keep ``data``; returns its SHA-256 in hex. Raises StoreUnavailable."""
-        digest = hashlib.sha256(data).hexdigest()
+        digest = _digest(data)
         path = self._path(digest)
         with in_words(path):
             if digest not in self._safe or not is_there(self._disk, path):
@@ -59,7 +56,7 @@ class Blobs:
         except NotOurs:
             self._aside(path)
         else:
-            if hashlib.sha256(found).hexdigest() == digest:
+            if _digest(found) == digest:
                 self._disk.touch(path)  # wanted again: not to be taken for one that nobody needs
                 self._disk.sync_folder(path.parent)  # its name may be younger than the last sync
                 return
@@ -81,7 +78,7 @@ class Blobs:
                     f"the content {digest[:12]}… is not there",
                     hint="it belongs into the folder blobs beside the sessions",
                 ) from None
-        if hashlib.sha256(data).hexdigest() != digest:
+        if _digest(data) != digest:
             raise SessionUnreadable(
                 f"the content {digest[:12]}… has been damaged",
                 hint="its file was left as it is, in the folder blobs beside the sessions",
@@ -115,6 +112,12 @@ class Blobs:
                     self._safe.discard(folder + name)
                     gone += 1
         return gone
+
+
+def _digest(data: bytes) -> str:
+    import hashlib  # a start without attachments does without it
+
+    return hashlib.sha256(data).hexdigest()
 
 
 def named_in(raw: bytes) -> set[str]:
@@ -202,7 +205,7 @@ def _in(part: Image | File, get: Callable[[str], bytes]) -> AnyPart:
             case "":
                 own.append(digest)
             case "base64":
-                part = msgspec.structs.replace(part, data=base64.b64encode(get(digest)).decode())
+                part = msgspec.structs.replace(part, data=_base64(get(digest)))
             case "data":
                 part = msgspec.structs.replace(part, data=get(digest).decode())
             case "text" if isinstance(part, File):
@@ -212,13 +215,21 @@ def _in(part: Image | File, get: Callable[[str], bytes]) -> AnyPart:
     return msgspec.structs.replace(part, blob=",".join(own))
 
 
+def _base64(raw: bytes) -> str:
+    import binascii
+
+    return binascii.b2a_base64(raw, newline=False).decode()
+
+
 def _plain_base64(data: str) -> bytes | None:
     """What ``data`` encodes, if it is the one encoding of it that we would make again."""
+    import binascii
+
     try:
-        raw = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
+        raw = binascii.a2b_base64(data, strict_mode=True)
+    except ValueError:
         return None
-    return raw if base64.b64encode(raw).decode() == data else None
+    return raw if _base64(raw) == data else None
 
 
 def _bytes(text: str) -> bytes:

@@ -25,7 +25,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from chinwag.errors import SessionConflict, SessionNotFound, StoreError
+from chinwag.errors import SessionConflict, SessionNotFound, SessionUnreadable, StoreError
 from chinwag.stores import blobs as attachments
 from chinwag.stores import document as doc
 from chinwag.stores.base import TRASH_DAYS, PartHead, SessionStore, Stored, Trashed
@@ -118,11 +118,15 @@ class FileStore(SessionStore):
             document, seen = self._reader.document(session_id)
         except SessionNotFound:
             return 0
-        same = document.crc == state.crc and document.count == state.count
+        except SessionUnreadable:
+            self._lost[session_id] = 0
+            raise
+        theirs = (document.header, document.count, document.crc)
+        same = theirs == (state.header, state.count, state.crc)
         if not same or document.shape is not Shape.SOUND:
             return document.count
         fresh = state_of(document, seen)
-        for name in ("header", "closing_at", "closing", "seen"):
+        for name in ("closing_at", "closing", "seen"):
             setattr(state, name, getattr(fresh, name))
         self._open[session_id] = state
         return None if self._writer.is_as_left(state) else document.count

@@ -6,8 +6,8 @@ tree: a node's parent is the head at the time it came, and then it is the head. 
 head; so an edit or a retry makes a sibling and nothing is ever rewritten. The *path* runs from the
 root to the head and is what the person sees; a node's *scope* says what of it still counts. What
 belongs to the session as a whole (title, model, options, metadata) is not on the tree: going back
-in the talk does not change the model under one's feet. Folding one entry costs O(1) along a branch; a `Rewound`
-costs the length of the path.
+in the talk does not change the model under one's feet. Folding one entry costs O(1) along a branch;
+a `Rewound` costs the length of the path.
 """
 
 from __future__ import annotations
@@ -124,6 +124,7 @@ class Session:
         "_scopes",
         "_tallies",
         "_undone",
+        "base",
         "birth",
         "entries",
         "metadata",
@@ -135,8 +136,10 @@ class Session:
         "usage",
     )
 
-    def __init__(self, birth: Birth) -> None:
+    def __init__(self, birth: Birth, base: int = 0) -> None:
+        """``base`` entries are left out at the beginning: see `glimpse`."""
         self.birth = birth
+        self.base = base
         self.entries: Grown[AnyEntry] = Grown()
         self.title_set = ""
         self.provider = ""
@@ -158,7 +161,7 @@ class Session:
         return self.birth.id
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return self.base + len(self.entries)
 
     def __bool__(self) -> bool:
         return True
@@ -166,19 +169,20 @@ class Session:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Session):
             return NotImplemented
-        return self.birth == other.birth and self.entries == other.entries
+        same = self.birth == other.birth and self.base == other.base
+        return same and self.entries == other.entries
 
     def __hash__(self) -> int:
-        return hash((self.birth.id, len(self.entries)))
+        return hash((self.birth.id, len(self)))
 
     def __repr__(self) -> str:
         return f"<Session {self.id} {self.title!r} {len(self)} entries, head {self.head}>"
 
     def entry(self, n: int) -> AnyEntry:
         """The entry at position ``n``, counted from 1."""
-        if n < 1:
+        if n <= self.base:
             raise IndexError(n)
-        return self.entries[n - 1]
+        return self.entries[n - 1 - self.base]
 
     # -- the tree -----------------------------------------------------------------------------
 
@@ -194,11 +198,11 @@ class Session:
 
     def parent(self, n: int) -> int:
         """The node before ``n`` on its branch (0 = root); -1 for entries that are no nodes."""
-        return self._parents[n - 1]
+        return self._parents[n - 1 - self.base] if n > self.base else 0
 
     def children(self, n: int) -> list[int]:
         """Nodes that follow node ``n``, oldest first: more than one means branches."""
-        return [at for at, parent in enumerate(self._parents, 1) if parent == n]
+        return [at for at, parent in enumerate(self._parents, self.base + 1) if parent == n]
 
     def variants(self, n: int) -> list[int]:
         """Node ``n`` and its siblings of the same kind: the answers to one question, say."""
@@ -210,7 +214,7 @@ class Session:
         path: list[int] = []
         while n > 0:
             path.append(n)
-            n = self._parents[n - 1]
+            n = self.parent(n)
         return path[::-1]
 
     def path_from(self, n: int) -> Iterator[int]:
@@ -228,7 +232,7 @@ class Session:
         last = {n}
         newest = n
         for at in range(n + 1, len(self) + 1):
-            if self._parents[at - 1] in last:
+            if self.parent(at) in last:
                 last.add(at)
                 newest = at
         return newest
@@ -238,13 +242,13 @@ class Session:
     def walk(self) -> Iterator[tuple[int, AnyEntry]]:
         """Every entry on the path with its position, from the root."""
         for n in self._path:
-            yield n, self.entries[n - 1]
+            yield n, self.entry(n)
 
     def back(self) -> Iterator[tuple[int, AnyEntry]]:
         """Every entry on the path with its position, from the head."""
         for at in range(len(self._path) - 1, -1, -1):
             n = self._path[at]
-            yield n, self.entries[n - 1]
+            yield n, self.entries[n - 1 - self.base]
 
     def said(self, after: int = -1) -> list[tuple[int, Spoken]]:
         """What was said since the last clear, oldest first, with positions; or what lies after
@@ -265,7 +269,7 @@ class Session:
 
     def scope_at(self, n: int) -> Scope:
         """The same, as it was at node ``n``."""
-        return self._scopes[n - 1] if n else WHOLE
+        return self._scopes[n - 1 - self.base] if n > self.base else WHOLE
 
     @property
     def compacted(self) -> tuple[int, Compacted] | None:
@@ -279,11 +283,11 @@ class Session:
     @property
     def tally(self) -> Tally:
         """Messages, turns and tokens on the path since the last clear."""
-        return self._tallies[self.head - 1] if self._path else NOTHING
+        return self.tally_at(self.head)
 
     def tally_at(self, n: int) -> Tally:
         """The same, up to node ``n``."""
-        return self._tallies[n - 1] if n else NOTHING
+        return self._tallies[n - 1 - self.base] if n > self.base else NOTHING
 
     def _find_system(self) -> str:
         for _, entry in self.back():
@@ -360,6 +364,15 @@ class Session:
         )
 
 
+def glimpse(birth: Birth, headline: Headline, entries: Iterable[AnyEntry], base: int) -> Session:
+    """The end of a session, to be looked at while the whole is read: ``entries`` are numbers
+    base+1…, what came before is not here. Only for showing: nothing may be settled on it."""
+    session = Session(birth, base)
+    session.title_set = headline.title
+    session.provider, session.model = headline.provider, headline.model
+    return fold_all(session, entries)
+
+
 def fold(session: Session, entry: AnyEntry) -> Session:
     """The session after one more entry. O(1) along a branch."""
     new = _copied(session)
@@ -421,7 +434,7 @@ _SPOKEN = (UserSaid, AssistantSaid, ToolReturned)
 def _fold_said(session: Session, said: list[AnyEntry]) -> Session:
     """The session after a run of things said: what `fold` makes of them one by one."""
     new = _copied(session)
-    first = len(session.entries) + 1
+    first = len(session) + 1
     tally, usage = session.tally, session.usage
     tallies: list[Tally] = []
     for entry in said:
@@ -450,8 +463,8 @@ def _copied(session: Session) -> Session:
 def _node(new: Session, old: Session, entry: AnyEntry) -> Session:
     new._parents = old._parents.plus(old.head)
     new._tallies = old._tallies.plus(_tally(old.tally, entry))
-    new._scopes = old._scopes.plus(scoped(old.scope, len(new.entries), entry))
-    new._path = old._path.plus(len(new.entries))
+    new._scopes = old._scopes.plus(scoped(old.scope, len(new), entry))
+    new._path = old._path.plus(len(new))
     new._undone = ()
     return new
 
@@ -472,7 +485,7 @@ def _tally(before: Tally, entry: AnyEntry) -> Tally:
 
 def _rewind(new: Session, old: Session, to: int, why: str) -> None:
     """Move the head. A position that is no node of this session is ignored: files may lie."""
-    if to != 0 and not (1 <= to <= len(old._parents) and old._parents[to - 1] != NOT_A_NODE):
+    if to != 0 and not (old.base < to <= len(old) and old.parent(to) != NOT_A_NODE):
         return
     match why:
         case "undo":

@@ -6,10 +6,12 @@ import sys
 
 import pytest
 
+from chinwag.frontends.tui import state as s
 from chinwag.frontends.tui.first_frame import frame
 from chinwag.talk import event as e
 from chinwag.talk.event import Choice
-from support.fakes import FakeDesk, blank, heard, long_talk, said, talk
+from chinwag.talk.session import Birth, Session, fold_all
+from support.fakes import FakeDesk, Status, blank, heard, long_talk, said, talk
 from support.pilot import pilot
 
 ASK = e.Requested("ollama", "qwen3:8b", 1)
@@ -111,6 +113,75 @@ async def test_ctrl_c_puts_a_draft_aside_and_up_brings_it_back():
         assert p.shell.buffer.text == "older"
         assert desk.remembered == ["draft"], "the next run finds it too"
         assert desk.aside == [("draft", ())]
+
+
+async def test_what_is_typed_is_told_with_its_cursor_and_its_pastes():
+    desk = FakeDesk()
+    async with pilot(desk) as p:
+        await p.type("some words")
+        await p.press("left")
+        assert desk.draft == ("some words", 9, ())
+        await p.paste("\n".join(map(str, range(30))))
+        text, _, pastes = desk.draft
+        assert text == "some word[pasted 30 lines]s"
+        assert [name for name, _ in pastes] == ["[pasted 30 lines]"]
+        await p.press("enter")
+        assert desk.draft == ("", 0, ())
+
+
+async def test_lines_that_wait_belong_to_what_is_not_sent():
+    desk = FakeDesk(script={"go": [ASK, *heard("part "), 30]})
+    async with pilot(desk) as p:
+        for line in ("go", "second", "third"):
+            await p.type(line)
+            await p.press("enter")
+        await p.type("and")
+        assert desk.draft[:2] == ("second\n\nthird\n\nand", 18)
+
+
+async def test_a_kept_draft_stands_in_the_input_again():
+    desk = FakeDesk()
+    desk.kept_draft = e.DraftOffered("so [pasted 30 lines]", 3, (("[pasted 30 lines]", "long"),))
+    async with pilot(desk) as p:
+        assert p.shell.buffer.text == "so [pasted 30 lines]"
+        assert p.shell.buffer.cursor_position == 3
+        await p.press("enter")
+        assert desk.handled == ["so long"]
+
+
+async def test_what_was_typed_before_it_came_back_is_not_overwritten():
+    desk = FakeDesk()
+    desk.kept_draft = e.DraftOffered("older words")
+    async with pilot(desk, first_keys="newer") as p:
+        assert p.shell.buffer.text == "newer"
+        assert desk.aside == [("older words", ())], "/draft has it"
+        assert desk.remembered == ["older words"], "and so has Up, once this one is sent"
+
+
+async def test_a_draft_stays_with_its_session_and_goes_on_in_a_copy():
+    first, other = talk("one", "two"), Session(Birth(id="20261120-093015-zzzzzz", created=""))
+    copy = fold_all(
+        Session(Birth(id="20261120-093015-yyyyyy", created="", parent=first.id)), first.entries
+    )
+    script = {"/copy": [e.Opened(copy)], "/other": [e.Opened(other)]}
+    desk = FakeDesk(first, script=script)
+    async with pilot(desk) as p:
+        await p.type("/copy")
+        await p.press("enter")
+        await p.type("mine")
+        p.shell.dispatch(s.CommandPressed("/copy"))
+        await p.idle()
+        assert p.shell.buffer.text == "mine"
+        p.shell.dispatch(s.CommandPressed("/other"))
+        await p.idle()
+        assert p.shell.buffer.text == ""
+
+
+async def test_reading_along_is_said_above_the_input():
+    desk = FakeDesk(status=Status(following="process 7 on here"))
+    async with pilot(desk) as p:
+        assert "following: read only" in p.text()
+        assert "process 7 on here" in p.text()
 
 
 @pytest.mark.parametrize("keys", [["ctrl+d"], ["ctrl+c", "ctrl+c"]])

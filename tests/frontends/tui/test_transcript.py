@@ -106,6 +106,25 @@ def test_of_a_long_answer_only_what_is_seen_is_rendered(transcript):
     assert plain(transcript.view(state, 60, 10).lines) == plain(view.lines)
 
 
+def test_a_long_block_of_code_is_plain_first_and_coloured_in_slices(transcript):
+    code = "x = 1  # one\n" * 3000
+    state = opened(talk("q", f"```python\n'''{code}\n'''\n{code}```\n"))
+    view = transcript.view(state, 60, 10)
+    assert {style for line in view.lines for style, text in line if "x" in text} == {"class:code"}
+    rounds = 0
+    while transcript.work():
+        rounds += 1
+    assert rounds > 5
+    after = transcript.view(state, 60, 10)
+    assert plain(after.lines) == plain(view.lines)
+    assert "class:code.comment" in {style for line in after.lines for style, _ in line}
+    state = update(state, s.Scrolled(transcript.moved(state, -4000, 60, 10)), 0.0)[0]
+    inside = transcript.view(state, 60, 10).lines
+    assert {style for line in inside for style, text in line if "x" in text} == {
+        "class:code.string"
+    }
+
+
 def test_a_link_defined_later_is_known_at_the_end_and_moves_no_reader(transcript):
     state = update(opened(blank()), e.Requested("o", "m"), 0.0)[0]
     text = "see [one][x] " + "and more words " * 20 + "\n\n" + "a paragraph\n\n" * 40

@@ -46,6 +46,7 @@ from chinwag.talk.message import Message, Result, Role
 from chinwag.talk.session import Header, Session, slug
 
 T = TypeVar("T")
+SAVE_PATIENCE = 5.0  # seconds to wait until what was said is safe
 CLOSE_PATIENCE = 5.0  # seconds to wait for a slow disk when closing
 
 Keeper = Keeping | keeping.InMemory
@@ -281,14 +282,32 @@ class Core:
         await self.ready()
 
         async def done() -> T:
-            return work(self._hear_late)
+            try:
+                return work(self._hear_late)
+            finally:
+                await self._safe()
 
         return await self._locked(done)
 
     async def doing(self, work: Callable[[Ear], Awaitable[T]]) -> T:
         """Something that may have to wait."""
         await self.ready()
-        return await self._locked(lambda: work(self._hear_late))
+
+        async def done() -> T:
+            try:
+                return await work(self._hear_late)
+            finally:
+                await self._safe()
+
+        return await self._locked(done)
+
+    async def _safe(self) -> None:
+        """Wait until what was said is safe; where the store cannot take it now, that is told."""
+        talk = self.conversation
+        if talk.unsaved and not await self.keeper.safe(
+            talk.session.id, len(talk.session), SAVE_PATIENCE
+        ):
+            self._late.append(f"not saved yet: {self.problem or 'the store is slow'}")
 
     # -- turns -----------------------------------------------------------------------------------
 
@@ -357,8 +376,11 @@ class Core:
             await work(partial(_collect, told, hear))
         finally:
             talk.overrides = {}
+            await self._safe()
         if talk.failure is not None:
             raise talk.failure
+        told += self._late
+        self._late = []
         answered = reply.reply_of(talk.session.entries[before:], told)
         if answered is None:
             raise ProviderError("nobody answered", hint="send() asks again")

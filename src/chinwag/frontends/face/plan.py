@@ -300,12 +300,13 @@ def _compactor(value: Any) -> Compactor | None:
             f"{type(value).__name__} is no compactor",
             hint="give TruncateCompactor(), SummariseCompactor(), or an object with `compact`",
         )
-    return value
+    made: Compactor | None = value
+    return made
 
 
 def _tokenizer(value: object) -> Tokenizer | None:
     if value is None or callable(value) or value in ENCODINGS:
-        return value  # type: ignore[return-value]  # narrowed by what it can do
+        return value
     raise UsageError(
         f"no tokenizer is called {value!r}",
         hint=f"there is {', '.join(ENCODINGS)}; or give a function from text to a number",

@@ -49,6 +49,10 @@ class Reading:
         return self._core.resumed
 
     @property
+    def closed(self) -> bool:
+        return self._core.closed
+
+    @property
     def model(self) -> str:
         """`provider/model` that answers next; "" while that is still to be found out."""
         return "/".join(filter(None, self._core.conversation.choice))

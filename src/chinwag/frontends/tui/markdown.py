@@ -32,6 +32,8 @@ WINDOW = 20_000
 """So many characters are taken in at once: some 3 ms of work between two looks at the clock."""
 RUN = 32
 """Lines of code in one stretch."""
+AHEAD = 6
+"""So many stretches of code are coloured at once to know the colours of the next."""
 HUGE = 20_000
 """A block of more characters (a table of a thousand rows) is shown as it was written."""
 HELD = 600
@@ -76,6 +78,7 @@ class Document:
         self._late = False
         self._open: _Open | None = None
         self._held: deque[_Made] = deque()
+        self._uncoloured: list[_Run] = []
 
     @property
     def stretches(self) -> list[Stretch]:
@@ -206,6 +209,24 @@ class Document:
         self._held.append(stretch)
         if len(self._held) > HELD:
             self._held.popleft().drop()
+
+    def wait_for(self, run: _Run) -> None:
+        """It is shown without colours until `work` has come so far."""
+        if run not in self._uncoloured:
+            self._uncoloured.append(run)
+            self.renderer.backlog[id(self)] = self.work
+
+    def work(self) -> bool:
+        """Colour some of the code before what is seen; True when there is more to do."""
+        if not self._uncoloured:
+            return False
+        for run in self._uncoloured[-1].unknown()[:AHEAD]:
+            run.learn()
+        if self._uncoloured[-1].is_coloured:
+            for run in self._uncoloured:
+                run.drop()
+            self._uncoloured.clear()
+        return bool(self._uncoloured)
 
     def render(self, section: Section, number: int) -> list[Line]:
         """The lines of a section of whole blocks, without a gap."""
@@ -339,17 +360,22 @@ class _Words(_Made):
 
 
 class _Run(_Made):
-    """Some lines of code in a fence; a stretch that grows until it is full."""
+    """Some lines of code in a fence; a stretch that grows until it is full.
 
-    __slots__ = ("_after", "_block", "_source", "_state", "before")
+    Colours depend on all lines before. Where many of those have not been looked at yet (a long
+    block is opened at its end), the code is shown plain until `Document.work` has come so far.
+    """
+
+    __slots__ = ("_after", "_block", "_plain", "_source", "_state", "before")
 
     def __init__(self, document: Document, block: CodeBlock, before: _Run | None) -> None:
         super().__init__(document, "")
         self._block = block
         self.before = before
         self._source: list[str] = []
-        self._state: Any = None  # of the lexer, after so many lines as were made
+        self._state: Any = None  # of the lexer, after so many lines as were coloured
         self._after = 0
+        self._plain = False
 
     @property
     def is_coloured(self) -> bool:
@@ -364,40 +390,74 @@ class _Run(_Made):
     def height(self) -> int:
         return max(self._height, len(self._source))
 
+    @property
+    def is_far(self) -> bool:
+        """Whether it would take long to know how the lexer comes here."""
+        at, steps = self.before, 0
+        while at is not None and not at.is_coloured:
+            at, steps = at.before, steps + 1
+            if steps > AHEAD:
+                return True
+        return False
+
     def add(self, line: str) -> None:
         """One more line; those that were made stay."""
         self._source.append(line)
 
     def lines(self) -> list[Line]:
+        if self._plain or (not self.is_coloured and self.is_far):
+            return self._as_written()
         if self._lines is None:
             self._lines, self._after = [], 0
             self._document.hold(self)
-        if self._after < len(self._source):
-            self._colour()
+        if not self.is_coloured:
+            self._colour(self._lines)
             self._height = len(self._lines)
         return self._lines
 
-    def _colour(self) -> None:
-        assert self._lines is not None  # noqa: S101 (for the type checker)
+    def drop(self) -> None:
+        self._lines, self._plain = None, False
+
+    def learn(self) -> None:
+        """Have the lexer go through it; nothing is kept but how it comes out."""
+        self._after = 0
+        self._colour([])
+        self.drop()
+
+    def state(self) -> Any:
+        """How the lexer left the last line."""
+        for run in self.unknown():
+            run.lines()
+        return self._state
+
+    def unknown(self) -> list[_Run]:
+        """The runs up to this one that the lexer has not been through, the first first."""
+        todo: list[_Run] = []
+        at: _Run | None = self
+        while at is not None and not at.is_coloured:
+            todo.append(at)
+            at = at.before
+        return todo[::-1]
+
+    def _as_written(self) -> list[Line]:
+        if not self._plain or self._lines is None or len(self._lines) < len(self._source):
+            inside = self._document.inside
+            self._lines = [
+                inside(part) for line in self._source for part in self._block.plain(line)
+            ]
+            self._plain = True
+            self._document.wait_for(self)
+        return self._lines
+
+    def _colour(self, out: list[Line]) -> None:
         if not self._after:
             self._state = self._block.begin() if self.before is None else self.before.state()
         inside = self._document.inside
         for line in self._source[self._after :]:
             self._document.rendered += len(line)
             made, self._state = self._block.line(line, self._state)
-            self._lines.extend(inside(part) for part in made)
+            out.extend(inside(part) for part in made)
         self._after = len(self._source)
-
-    def state(self) -> Any:
-        """How the lexer left the last line."""
-        todo: list[_Run] = []
-        at: _Run | None = self
-        while at is not None and not at.is_coloured:
-            todo.append(at)
-            at = at.before
-        for run in reversed(todo):
-            run.lines()
-        return self._state
 
 
 class _Open(Stretch):
@@ -442,8 +502,11 @@ class _Open(Stretch):
     def _code(self, fence: blocks.Fence, block: CodeBlock) -> list[Line]:
         if not self._rest or fence.may_close(self._rest):
             return []
+        line = fence.content(self._rest)
+        if self._run is not None and self._run.is_far:
+            return block.plain(line)
         state = block.begin() if self._run is None else self._run.state()
-        return block.line(fence.content(self._rest), state)[0]
+        return block.line(line, state)[0]
 
     def _words(self, before: _Words) -> list[Line]:
         document = self._document

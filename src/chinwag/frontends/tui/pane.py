@@ -31,19 +31,27 @@ Draw: TypeAlias = Callable[[int, int], list[Line]]
 
 BLANK = Char(" ", "class:blank")  # nothing stands there; looks like a blank but is none
 MARK = Char("x", "")
+NONE: dict[int, Char] = {}
 WHEEL = 3
 GAP = 5
 """A run of so many unstyled blanks is left out: to step over it costs less than to send it."""
 
 
 class Row(dict[int, Char]):
-    """Cells by column; ``last`` is the last column used while nothing was drawn over it."""
+    """Cells by column; ``last`` is the last column used while nothing was drawn over it.
 
-    __slots__ = ("last",)
+    ``source`` is the row this is a copy of. A row that stands where a copy of the same row stood in
+    the last frame is ``same``, and so is that one: the renderer is told that both are empty, and
+    looks no further.
+    """
 
-    def __init__(self, cells: dict[int, Char], last: int) -> None:
+    __slots__ = ("last", "same", "source")
+
+    def __init__(self, cells: dict[int, Char], last: int, source: Row | None = None) -> None:
         super().__init__(cells)
         self.last = last
+        self.source = source
+        self.same = False
 
     def __missing__(self, column: int) -> Char:
         return BLANK
@@ -53,7 +61,9 @@ class Row(dict[int, Char]):
         self.last = -1
 
     def items(self) -> ItemsView[int, Char]:  # type: ignore[override]
-        return super().items() if self.last < 0 else {self.last: MARK}.items()
+        if self.last < 0:
+            return super().items()
+        return NONE.items() if self.same else {self.last: MARK}.items()
 
 
 def cells_of(line: Line, columns: int) -> Row:
@@ -164,11 +174,15 @@ class Pane(Window):
         known = self._rows if columns == self._columns else {}
         rows: dict[int, tuple[Line, Row]] = {}
         buffer: Any = screen.data_buffer  # ours are dicts with a default, too
+        before = _rows_before(columns)
         for y, line in enumerate(lines, top):
             found = known.get(id(line))
             row = found[1] if found is not None else cells_of(line, columns)
             rows[id(line)] = (line, row)  # the line is held, so its id stays its own
-            buffer[y] = Row(row, row.last)
+            buffer[y] = fresh = Row(row, row.last, row)
+            old = before.get(y)
+            if isinstance(old, Row) and old.source is row and old.last >= 0:
+                old.same = fresh.same = True
         self._rows, self._columns = rows, columns
 
     def _mouse(self, event: MouseEvent) -> Any:
@@ -182,6 +196,24 @@ class Pane(Window):
             case _:
                 return NotImplemented
         return None
+
+
+def _rows_before(columns: int) -> dict[int, Any]:
+    """The rows of the last frame, where the next one is compared with it."""
+    app = get_app()
+    last = app.renderer.last_rendered_screen
+    if last is None or last.width != columns or app.is_done:
+        return {}
+    rows: Any = last.data_buffer
+    return dict(rows)
+
+
+def _forget_sameness() -> None:
+    """What was the same in the last frame says nothing about the next one."""
+    last = get_app().renderer.last_rendered_screen
+    for row in last.data_buffer.values() if last is not None else ():
+        if isinstance(row, Row):
+            row.same = False
 
 
 def _point(x: int, y: int) -> Any:
@@ -219,6 +251,7 @@ class Column(Container):
         erase_bg: bool,  # noqa: FBT001 (the toolkit's signature)
         z_index: int | None,
     ) -> None:
+        _forget_sameness()
         width, rows = write_position.width, write_position.height
         heights = self._heights(width, rows)
         top = write_position.ypos

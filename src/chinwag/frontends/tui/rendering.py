@@ -10,7 +10,7 @@ paint.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from io import StringIO
 from typing import Any, TypeAlias
@@ -43,6 +43,7 @@ class Renderer:
 
     def __init__(self, looks: Looks, *, breaks: bool = True) -> None:
         self.breaks = breaks
+        self.backlog: dict[int, Callable[[], bool]] = {}  # what documents still have to colour
         theme = Theme({name: rich_style(look) for name, look in looks.items()}, inherit=False)
         self._console = Console(
             file=StringIO(),

@@ -347,6 +347,7 @@ class Shell:
         self._tick = None
         began = time.monotonic()
         more = self.transcript.hear(self.state, self.picture.size[0])
+        more = self.transcript.work() or more
         cost = time.monotonic() - began + self._draw_cost
         rest = PAUSE if more else min(max(1 / FRAMES, SHARE * cost), SLOWEST)
         self._next_frame = time.monotonic() + rest
@@ -359,6 +360,8 @@ class Shell:
 
     def _after_render(self, _: Any) -> None:
         self._draw_cost = time.monotonic() - self._drawing_since
+        if self.transcript.busy:
+            self._soon()
         if not self.shown_at:
             self.shown_at = time.monotonic()
             asyncio.get_running_loop().call_soon(self._after_first_paint)

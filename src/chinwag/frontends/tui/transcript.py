@@ -70,6 +70,8 @@ class Transcript:
     def forget(self) -> None:
         """Another session, or another look: nothing remembered holds."""
         self._kept.clear()
+        if self._talk is not None:
+            self._talk.backlog.clear()
         self._live = LiveLines()
         self._numbers = Numbers()
 
@@ -109,6 +111,20 @@ class Transcript:
         if found is not None:
             self._keep(_key(item, folds), _spaced(state, len(state.items) - 1, found))
         self._live = LiveLines()
+
+    @property
+    def busy(self) -> bool:
+        """Whether `work` has something to do."""
+        return bool(self._talk and self._talk.backlog)
+
+    def work(self) -> bool:
+        """Colour a slice of long code that is shown plain so far; True when more is waiting."""
+        if self._talk is None or not self._talk.backlog:
+            return False
+        of, slice_ = next(reversed(self._talk.backlog.items()))
+        if not slice_():
+            del self._talk.backlog[of]
+        return self.busy
 
     # -- the stretches of one item ------------------------------------------------------------
 

@@ -298,6 +298,8 @@ def _settled(state: UiState, n: int, entry: AnyEntry, session: Session) -> UiSta
 
 
 def _opened(state: UiState, session: Session) -> UiState:
+    if state.session.base and not session.base and state.session.id == session.id:
+        return _completed(state, session)
     return replace(
         state,
         session=session,
@@ -306,6 +308,16 @@ def _opened(state: UiState, session: Session) -> UiState:
         anchor=None,
         picker=None,
     )
+
+
+def _completed(state: UiState, session: Session) -> UiState:
+    """The beginning of a session whose end was shown: put before it, nothing moves."""
+    base = state.session.base
+    earlier = [item for item in shown(session) if isinstance(item, Said) and item.n <= base]
+    anchor = state.anchor
+    if anchor is not None:
+        anchor = replace(anchor, item=anchor.item + len(earlier))
+    return replace(state, session=session, items=Grown([*earlier, *state.items]), anchor=anchor)
 
 
 def _offered(state: UiState, title: str, choices: tuple[e.Choice, ...]) -> UiState:

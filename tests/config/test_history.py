@@ -1,0 +1,46 @@
+"""The lines typed before: kept in order, private when asked, and forgotten on request."""
+
+from __future__ import annotations
+
+import json
+
+from chinwag.config.history import MOST, History
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_forgetting_takes_lines_out_of_file_and_memory(tmp_path):
+    path = tmp_path / "history"
+    for line in ("keep this", "a secret", "and this"):
+        History(path).add(line)
+    history = History(path)
+    assert history.lines() == ["keep this", "a secret", "and this"]
+    history.add("typed now")
+    history.forget(["a secret"])
+    assert lines(path) == ["keep this", "and this"], "what this program added goes as well"
+    assert history.lines() == ["keep this", "and this"]
+    assert (path.stat().st_mode & 0o777) == 0o600
+    history.add("afterwards")
+    assert lines(path)[-1] == "afterwards"
+
+
+def test_forgetting_what_is_not_there_writes_nothing(tmp_path):
+    path = tmp_path / "history"
+    History(path).forget(["x"])
+    assert not path.exists()
+    History(path).add("one")
+    before = path.stat().st_mtime_ns
+    History(path).forget(["other"])
+    assert path.stat().st_mtime_ns == before
+
+
+def test_a_private_one_does_not_even_shorten_the_file(tmp_path):
+    path = tmp_path / "history"
+    path.write_text("".join(json.dumps(f"line {n}") + "\n" for n in range(2 * MOST + 5)))
+    before = path.read_bytes()
+    assert len(History(path, private=True).lines()) == MOST
+    assert path.read_bytes() == before
+    assert len(History(path).lines()) == MOST
+    assert len(lines(path)) == MOST
