@@ -58,11 +58,13 @@ def turns_back(session: Session) -> Iterator[list[Placed]]:
         yield turn[::-1]
 
 
-def trim(session: Session, budget: int, *, low: float = LOW_WATER) -> Cut | None:
+def trim(
+    session: Session, budget: int, *, low: float = LOW_WATER, spare: bool = False
+) -> Cut | None:
     """The oldest turns that go so that what stays fits ``budget`` tokens; None when all fits.
 
     What stays is at most ``low`` of the budget, unless the newest turn alone is more than that:
-    then it stays by itself where it fits, and nothing stays where it does not.
+    then it stays by itself where it fits or is to be spared, and nothing stays where it does not.
     """
     held = tokens_shown(session)
     if held <= budget:
@@ -73,7 +75,7 @@ def trim(session: Session, budget: int, *, low: float = LOW_WATER) -> Cut | None
     kept, first = 0, 0
     for turn in turns_back(session):
         more = weight(p for p in turn if may_go is None or p[0] in may_go)
-        if kept + more > (mark if kept else room):
+        if kept + more > (mark if kept else room) and (first or not spare):
             break
         kept += more
         first = turn[0][0]
@@ -94,15 +96,17 @@ def window(session: Session, keep: int) -> Cut | None:
     return None
 
 
-def prune(session: Session, budget: int) -> list[Dropped]:
+def prune(session: Session, budget: int, *, low: float = 1.0) -> list[Dropped]:
     """The least important messages that go so that what stays fits ``budget``; the least first.
 
-    Never the newest, nor what is pinned or decided. May not be enough: then `trim` follows.
+    Once something has to go, what stays is at most ``low`` of the budget. Never the newest, nor
+    what is pinned or decided. May not be enough: then `trim` follows.
     """
-    said = shown(session)
-    over = weight(said) - budget
-    if over <= 0:
+    held = tokens_shown(session)
+    if held <= budget:
         return []
+    said = shown(session)
+    over = held - int(budget * low)
     chosen: list[Dropped] = []
     for each in sorted(_scored(session, said), key=lambda d: (d.score, d.ns)):
         if over <= 0:
@@ -110,6 +114,24 @@ def prune(session: Session, budget: int) -> list[Dropped]:
         chosen.append(each)
         over -= each.tokens
     return chosen
+
+
+def rounds(session: Session, budget: int) -> list[Dropped]:
+    """The oldest rounds of tools of the newest turn that go so that what is shown fits ``budget``.
+
+    For a turn that outgrows the window by itself: the question and the newest round stay.
+    """
+    over = tokens_shown(session) - budget
+    turn = next(turns_back(session), [])
+    gone: list[Dropped] = []
+    for unit in [u for u in units_of(turn) if not isinstance(u[0][1], UserSaid)][:-1]:
+        ns = tuple(n for n, _ in unit)
+        if over <= 0:
+            break
+        if not session.scope.leaves_out(ns) and session.scope.pinned.isdisjoint(ns):
+            gone.append(Dropped(ns, weight(unit), 0.0, "an earlier round of tools"))
+            over -= gone[-1].tokens
+    return gone
 
 
 def about(session: Session, topic: str, *, late: int = LATE) -> list[Dropped]:

@@ -7,6 +7,8 @@ are positions of the branch; a file may name others, which are then of no effect
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from chinwag.talk.entry import AnyEntry, Cleared, Compacted, Hidden, Mark, Marked
@@ -28,9 +30,15 @@ class Scope(msgspec.Struct, frozen=True):
         """What lies at or before this position is not sent, unless it is pinned."""
         return max(self.cleared, self.through)
 
-    def leaves_out(self, n: int) -> bool:
-        """Whether the message at ``n``, which lies after `start`, is not sent."""
-        return n in self.excluded or (n in self.hidden and n not in self.pinned)
+    def leaves_out(self, ns: Collection[int]) -> bool:
+        """Whether the messages ``ns``, which are sent together or not at all, are not sent.
+
+        What a person wants of one of them is done to all: excluding goes before pinning, and
+        pinning before what a policy has hidden.
+        """
+        if not self.excluded.isdisjoint(ns):
+            return True
+        return not self.hidden.isdisjoint(ns) and self.pinned.isdisjoint(ns)
 
 
 WHOLE = Scope()
@@ -43,9 +51,9 @@ def scoped(before: Scope, n: int, entry: AnyEntry) -> Scope:
             return Scope(cleared=n)
         case Compacted(through=through):
             # It can only hide what came before it, and never less than was hidden already.
-            return msgspec.structs.replace(
-                before, compacted=n, through=max(before.through, min(through, n))
-            )
+            last = max(before.through, min(through, n))
+            left = frozenset(of for of in before.hidden if of > last)  # the rest is hidden anyway
+            return msgspec.structs.replace(before, compacted=n, through=last, hidden=left)
         case Hidden(ns=ns):
             gone = (of for of in ns if of < n)  # nothing is left out before it was said
             return msgspec.structs.replace(before, hidden=before.hidden.union(gone))

@@ -124,6 +124,7 @@ class Session:
         "_scopes",
         "_tallies",
         "_undone",
+        "_view",
         "base",
         "birth",
         "entries",
@@ -153,6 +154,8 @@ class Session:
         self._scopes: Grown[Scope] = Grown()
         self._path: Grown[int] = Grown()
         self._undone: tuple[int, ...] = ()
+        #: What `shown` found last, here or further down the branch: it says itself what it is of.
+        self._view: Any = None
 
     # -- identity -----------------------------------------------------------------------------
 
@@ -270,6 +273,15 @@ class Session:
     def scope_at(self, n: int) -> Scope:
         """The same, as it was at node ``n``."""
         return self._scopes[n - 1 - self.base] if n > self.base else WHOLE
+
+    @property
+    def remembered(self) -> Any:
+        """What `shown` left here, so that the next entry need not look at all of them again."""
+        return self._view
+
+    def remember(self, view: Any) -> None:
+        """Leave something here for this session and those that follow it. No part of the value."""
+        self._view = view
 
     @property
     def compacted(self) -> tuple[int, Compacted] | None:

@@ -21,9 +21,21 @@ class Risk(StrEnum):
 
 
 class ToolSpec(msgspec.Struct, frozen=True):
-    """Name, one paragraph for the model, and a JSON schema of the arguments object."""
+    """Name, one paragraph for the model, and a JSON schema of the arguments object.
+
+    ``source`` is where the tool comes from: "" for the program's and the person's own, else
+    `mcp:SERVER`. ``parallel``: safe to run beside other calls of the same answer. ``foreign``: what
+    it brings home may have been written by anybody. ``always_ask``: no rule may answer for the
+    person (a shell on a machine that cannot confine it). ``timeout`` is in seconds, None for the
+    usual limit. Only the first three fields are ever sent.
+    """
 
     name: str
     description: str = ""
     schema: dict[str, Any] = {}
     risk: Risk = Risk.EXECUTE
+    source: str = ""
+    parallel: bool = False
+    foreign: bool = False
+    always_ask: bool = False
+    timeout: float | None = None

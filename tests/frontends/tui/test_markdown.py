@@ -1,15 +1,18 @@
 """Markdown as lines: the same in pieces as whole, never too wide, never twice."""
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chinwag.frontends.tui import blocks
 from chinwag.frontends.tui.code import BEGIN, Colours
-from chinwag.frontends.tui.markdown import Document, render
+from chinwag.frontends.tui.markdown import Document, drawable, render
 from chinwag.frontends.tui.rendering import Renderer
 from chinwag.frontends.tui.theme import THEMES
 from chinwag.text.cells import width
+from support.shared import DATA, need
 
 RENDERER = Renderer(THEMES["auto"])
 
@@ -258,3 +261,54 @@ def cut(text):
 )
 def test_what_is_certain_enough_to_cut(text, finished, rest):
     assert cut(text) == (finished, rest)
+
+
+NESTED = "[foo]\n\n> [foo]: /url\n"  # a definition inside a quotation is known in it alone
+
+
+def test_cut_into_sections_it_is_what_the_whole_text_says():
+    spec = need(DATA / "markdown" / "commonmark-spec.txt").read_text("utf-8")
+    examples = re.findall(r"^`{32} example\n(.*?)^\.\n", spec, re.MULTILINE | re.DOTALL)
+    assert len(examples) > 600
+    for text in [*(example.replace("→", "\t") for example in examples), spec]:
+        lines, _ = RENDERER.blocks(drawable(text), 80)
+        ours = [line for line in plain(render(RENDERER, text, 80)) if line]
+        assert ours == [line for line in plain(lines) if line] or text == NESTED
+
+
+def test_footnotes_tasks_pictures_and_strokes_can_be_read():
+    text = """A claim[^1], ~~not~~ one.
+
+[^1]: Said so.
+[x]: https://x.example
+
+- [ ] to do
+- [x] done
+
+![a map](https://maps.example/1.png) [there][x]
+"""
+    assert plain(render(RENDERER, text, 70)) == [
+        "A claim[^1], not one.",
+        "",
+        "[^1]: Said so.",
+        "",
+        "☐ to do",
+        "✓ done",
+        "",
+        "[image: a map] (https://maps.example/1.png) there (https://x.example)",
+    ]
+
+
+def test_a_list_without_end_is_frozen_item_by_item():
+    document = Document(RENDERER, 60)
+    for n in range(1, 400):
+        document.feed(f"{n}. item\n")
+        document.step()
+        document.show()
+        assert document.stretches[-1].lines()
+    assert document.rendered < 400 * 12
+
+
+def test_a_giant_table_is_shown_as_it_was_written():
+    table = "| a | b |\n|---|---|\n" + "| cell | cell |\n" * 3000
+    assert plain(render(RENDERER, table, 60))[-1] == "| cell | cell |"

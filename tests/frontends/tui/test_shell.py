@@ -338,3 +338,13 @@ async def test_the_early_frame_has_its_lines_where_the_real_one_has_them():
         for y, line in enumerate(early.display):
             if line.strip():
                 assert real[y].rstrip() == line.rstrip()
+
+
+async def test_who_wants_little_motion_sees_a_frame_a_second():
+    steps = [ASK, *[step for _ in range(40) for step in (*heard("word "), 0.01)], 60]
+    async with pilot(FakeDesk(script={"go": steps}), environ={"REDUCED_MOTION": "1"}) as p:
+        p.keyboard.send_text("go\r")
+        await p.until(lambda: p.shell.state.live is not None)
+        before = p.glass.frames
+        await asyncio.sleep(0.5)
+        assert p.glass.frames - before <= 1

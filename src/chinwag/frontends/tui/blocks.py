@@ -100,6 +100,7 @@ class Scanner:
         self._margin = 0  # of the open list
         self._mark = ""
         self._note = False  # the open paragraph is a footnote
+        self._defining = False  # it began with a link definition
         self._out: list[Section] = []
         self.start: int | None = None  # the number of the open item
         self.gap = True
@@ -214,7 +215,7 @@ class Scanner:
         if self._kind is _In.TEXT:
             if _UNDERLINE.match(line):
                 self._kind = _In.DONE
-            elif _DEFINES.match(line):
+            elif self._defining and _DEFINES.match(line):
                 self._out.append(Section("defines", line))
             elif _UNDER_HEADS.match(line) and not self.in_words:
                 self._kind = _In.TABLE
@@ -255,7 +256,8 @@ class Scanner:
         else:
             self._kind = _In.TEXT
             self._note = _NOTE.match(line) is not None
-            if _DEFINES.match(line):
+            self._defining = _DEFINES.match(line) is not None
+            if self._defining:
                 self._out.append(Section("defines", line))
 
     def _into_html(self, found: re.Match[str], line: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from chinwag.frontends.tui import footer, view
 from chinwag.frontends.tui.drawing import clipped
 from chinwag.frontends.tui.first_frame import is_compact
-from chinwag.frontends.tui.promises import Desk
+from chinwag.frontends.tui.promises import Desk, Status
 from chinwag.frontends.tui.state import UiState
 from chinwag.frontends.tui.transcript import COUNTED, Transcript
 
@@ -57,6 +57,7 @@ class Picture:
         self._counted: tuple[str, tuple[int, bool]] = ("", (0, True))
         self._footed: tuple[Any, Line] = (None, [])
         self._rated = (0.0, "")
+        self._status: Status | None = None  # of this frame: what is above is drawn first
 
     def use(self, renderer: Renderer) -> None:
         """The footer is drawn with rich from now on."""
@@ -66,7 +67,7 @@ class Picture:
     def above(self, columns: int, height: int) -> list[Line]:
         """Header, talk, tray or picker, rule: exactly ``height`` lines."""
         rows = self._seen.rows()
-        status = self._seen.desk.status()
+        status = self._status = self._seen.desk.status()
         head = view.header(self._seen.state, status, columns, rows)
         foot = view.tray(self._seen.state, status, columns, time.monotonic())
         if self._seen.state.picker is not None:
@@ -85,7 +86,7 @@ class Picture:
         state = self._seen.state
         hello: list[Line] = []
         if view.is_new(state):
-            hello = view.welcome(self._seen.desk.status(), columns, room)[:room]
+            hello = view.welcome(self._status or self._seen.desk.status(), columns, room)[:room]
         seen = self._seen.transcript.view(state, columns, room)
         if hello and len(hello) + len(seen.lines) < room:
             return [*hello, [], *seen.lines]
@@ -97,7 +98,7 @@ class Picture:
 
     def foot(self, columns: int, _: int) -> list[Line]:
         draft = self._draft_count()
-        status, speed = self._seen.desk.status(), self._speed()
+        status, speed = self._status or self._seen.desk.status(), self._speed()
         pieces = footer.pieces(self._seen.state, status, draft, columns, speed)
         key = tuple(pieces)
         if key != self._footed[0]:

@@ -45,6 +45,8 @@ FRAMES = 25
 SHARE = 20
 """A streamed frame is followed by at least so many times its own cost of rest."""
 SLOWEST = 0.25
+CALM = 1.0
+"""Seconds between two streamed frames for who wants little motion (REDUCED_MOTION is set)."""
 PAUSE = 0.004
 """Rest between two slices of rendering, so that keys come in between."""
 LAST_WORDS = 2.0
@@ -88,6 +90,7 @@ class Shell:
         self.transcript = Transcript()
         self._environ = os.environ if environ is None else environ
         self._theme = theme
+        self._calm = CALM if self._environ.get("REDUCED_MOTION") else 0.0
         self._looks = looks(theme, self._environ, light=background.told(self._environ))
         self._painted = painted
         self._first_keys = first_keys
@@ -349,7 +352,8 @@ class Shell:
         more = self.transcript.hear(self.state, self.picture.size[0])
         more = self.transcript.work() or more
         cost = time.monotonic() - began + self._draw_cost
-        rest = PAUSE if more else min(max(1 / FRAMES, SHARE * cost), SLOWEST)
+        still = min(max(1 / FRAMES, SHARE * cost), SLOWEST)
+        rest = PAUSE if more else max(still, self._calm)
         self._next_frame = time.monotonic() + rest
         self._draw()
         if more:
