@@ -22,7 +22,7 @@ from chinwag.talk.event import CopyAsked, Ear, Page
 from chinwag.talk.usage import Usage
 from chinwag.text.fences import Fence
 
-BAR = 48  # cells
+BAR = 32  # cells: a picture fits a window of 40 columns
 
 #: What fills a window, in the order it is sent, and what each is drawn with: told apart without
 #: colour, by how dark they are.
@@ -37,7 +37,7 @@ async def tokens(bench: Bench, _: list[str], hear: Ear) -> None:
     filled = talk.filling()
     lines = [
         f"{mark}{room.used:,} of {room.window:,} tokens ({share:.0%})",
-        f"```text\n{_picture(filled)}\n```",
+        f"`{_picture(filled)}`",
         table(("", "tokens"), _filling_rows(filled, mark)),
         table(("", "now"), _rows(bench)),
     ]

@@ -208,7 +208,8 @@ class Index:
         if not asked and not leaning:
             return []
         weights = dict.fromkeys(asked, 1.0) | leaning
-        hits = [self._hit(at, weights) for at in range(len(self.passages))]
+        fit = (at for at, p in enumerate(self.passages) if _is_for(p, asked))
+        hits = [self._hit(at, weights) for at in fit]
         found = [hit for hit in hits if hit.score > 0]
         return sorted(found, key=lambda h: -h.score)
 
@@ -253,6 +254,12 @@ class Index:
             return 0.0
         length = K1 * (1 - B + B * self._sizes[at] / self._mean)
         return self._weight(term) * count * (K1 + 1) / (count + length)
+
+
+def _is_for(passage: Passage, asked: Sequence[str]) -> bool:
+    """Pages of reference (`…-json`) are for whoever asks for just that."""
+    _, mark, kind = passage.command.rpartition("-json")
+    return not mark or kind != "" or "json" in asked
 
 
 def _counted(passage: Passage) -> Counter[str]:

@@ -270,7 +270,7 @@ def test_cut_into_sections_it_is_what_the_whole_text_says():
     spec = need(DATA / "markdown" / "commonmark-spec.txt").read_text("utf-8")
     examples = re.findall(r"^`{32} example\n(.*?)^\.\n", spec, re.MULTILINE | re.DOTALL)
     assert len(examples) > 600
-    for text in [*(example.replace("→", "\t") for example in examples), spec]:
+    for text in [*(each.replace("→", "\t") for each in examples), spec]:
         lines, _ = RENDERER.blocks(drawable(text), 80)
         ours = [line for line in plain(render(RENDERER, text, 80)) if line]
         assert ours == [line for line in plain(lines) if line] or text == NESTED
@@ -280,12 +280,12 @@ def test_footnotes_tasks_pictures_and_strokes_can_be_read():
     text = """A claim[^1], ~~not~~ one.
 
 [^1]: Said so.
-[x]: https://x.example
+[m]: https://x.example
 
 - [ ] to do
 - [x] done
 
-![a map](https://maps.example/1.png) [there][x]
+![a map](https://maps.example/1.png) [there][m]
 """
     assert plain(render(RENDERER, text, 70)) == [
         "A claim[^1], not one.",
@@ -306,7 +306,7 @@ def test_a_list_without_end_is_frozen_item_by_item():
         document.step()
         document.show()
         assert document.stretches[-1].lines()
-    assert document.rendered < 400 * 12
+    assert document.rendered < 400 * 2 * len("399. item\n")
 
 
 def test_a_giant_table_is_shown_as_it_was_written():

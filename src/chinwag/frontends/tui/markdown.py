@@ -233,7 +233,9 @@ class Document:
         source = section.source
         self.rendered += len(source)
         if len(source) > HUGE:
-            return [[("", line)] if line else [] for line in wrap(source, self.columns)]
+            return [
+                [("", line)] if line else [] for line in wrap(source.rstrip("\n"), self.columns)
+            ]
         lines, _ = self.renderer.blocks(
             source, self.columns, number, start=section.start, env=self.env
         )

@@ -30,7 +30,8 @@ from chinwag.frontends.tui import background, clipboard, completion, screen, ter
 from chinwag.frontends.tui import keys as bound
 from chinwag.frontends.tui import state as s
 from chinwag.frontends.tui.actions import Acting
-from chinwag.frontends.tui.pastes import Pastes, unfolded
+from chinwag.frontends.tui.drafts import InputDraft
+from chinwag.frontends.tui.pastes import Pastes
 from chinwag.frontends.tui.picture import Picture
 from chinwag.frontends.tui.promises import Desk
 from chinwag.frontends.tui.theme import Looks, depends, faults, looks
@@ -106,15 +107,17 @@ class Shell:
         self._failure: BaseException | None = None
         self._leaving = False
         self.past = completion.DeskHistory(desk)
-        self._switching = self._started = False
+        self._started = False
+        self.drafts = InputDraft(desk, self.past, self.pastes)
         self.buffer = Buffer(
             completer=completion.DeskCompleter(desk),
             complete_while_typing=Condition(self._commanding),
             history=self.past,
             multiline=True,
-            on_text_changed=self._draft_changed,
-            on_cursor_position_changed=self._draft_changed,
+            on_text_changed=self.drafts.changed,
+            on_cursor_position_changed=self.drafts.changed,
         )
+        self.drafts.buffer = self.buffer
         self.output = output or terminal.open_terminal()
         self.picture = Picture(self, self.pastes.unfold)
         self.acting = Acting(self)
@@ -241,8 +244,7 @@ class Shell:
         self._follow(what)
         if before.session.id != self.state.session.id:
             self._change_sessions(before.session)
-        elif before.queue != self.state.queue:
-            self._draft_changed()
+        self.drafts.waits(self.state.queue)
         for effect in effects:
             self._perform(effect)
         self._draw()
@@ -297,10 +299,9 @@ class Shell:
             case s.Copy(text=text, what=what):
                 self._spawn(self._copy(text, what))
             case s.PutDraft(text=text, cursor=cursor, pastes=pastes):
-                self._put_draft(text, cursor, pastes)
+                self.drafts.put(text, cursor, pastes)
             case s.DropDraft():
-                self._put_aside(self.buffer.text, self.pastes.standing(self.buffer.text))
-                self.clear_draft()
+                self.drafts.give_up()
             case s.Leave():
                 self.leave()
 
@@ -456,47 +457,10 @@ class Shell:
 
     def clear_draft(self) -> None:
         """Empty the input."""
-        self.pastes.clear()
-        self.buffer.reset()
-        self._draft_changed()
-
-    def _put_draft(
-        self, text: str, cursor: int | None, pastes: tuple[tuple[str, str], ...]
-    ) -> None:
-        if self.buffer.text:
-            if self.buffer.text != text:
-                self._put_aside(text, pastes)
-            return
-        self.pastes.bring_back(pastes)
-        self.buffer.text = text
-        self.buffer.cursor_position = len(text) if cursor is None else min(cursor, len(text))
-
-    def _put_aside(self, text: str, pastes: Sequence[tuple[str, str]]) -> None:
-        """A draft was given up: Up finds it, and so does /draft."""
-        whole = unfolded(text, pastes)
-        self.past.append_string(whole)
-        self.desk.draft_put_aside(text, pastes)
-
-    def _draft_changed(self, _: object = None) -> None:
-        """Keep what is not sent: what stands in the input, after what waits for its turn."""
-        if self._switching:
-            return
-        text, cursor = self.buffer.text, self.buffer.cursor_position
-        if self.state.queue:
-            before = "\n\n".join(self.state.queue) + "\n\n" * bool(text)
-            text, cursor = before + text, len(before) + cursor
-        self.desk.draft_changed(text, cursor, self.pastes.standing(text))
+        self.drafts.clear()
 
     def _change_sessions(self, before: Session) -> None:
-        """A draft stays with its session; typed before there was one, or in a copy, it goes on."""
-        now = self.state.session
-        if before.id == now.id:
-            return
-        if before.tally.messages and now.birth.parent != before.id and self.buffer.text:
-            self._switching = True
-            self.clear_draft()
-            self._switching = False
-        self._draft_changed()
+        self.drafts.move(before, self.state.session)
         if self._started:
             self._spawn(self.desk.draft_back(self.dispatch))
 
