@@ -62,6 +62,10 @@ class BudgetSpent(ChinwagError):
     """What the person allowed to be spent is used up, or would be by the next request."""
 
 
+class StepsSpent(BudgetSpent):
+    """A turn has called tools as often as it may; all that was done is kept."""
+
+
 class ProviderError(ChinwagError):
     """A model server failed or refused.
 

@@ -32,7 +32,7 @@ from chinwag.engine.budget import Budget, Purse
 from chinwag.engine.budget import parse as read_budget
 from chinwag.engine.conversation import Conversation, Defaults
 from chinwag.engine.drafting import Drafting, Drafts
-from chinwag.engine.fitting import Rules
+from chinwag.engine.room import Rules
 from chinwag.engine.windows import Door, Watch, Windows
 from chinwag.errors import ChinwagError, ConfigError, ProviderError
 from chinwag.providers.base import ModelInfo, Options, Profile, Provider

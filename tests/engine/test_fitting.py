@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from chinwag.context.compaction import Proposal, SummariseCompactor, TruncateCompactor
-from chinwag.engine.fitting import Rules
 from chinwag.engine.request import SUMMARY_HEAD
+from chinwag.engine.room import Rules
 from chinwag.errors import ContextOverflow, Unreachable, UsageError
 from chinwag.providers.base import at_once
 from chinwag.talk.delta import Ended, Stop, TextDelta, UsageDelta
@@ -176,14 +176,18 @@ async def test_pins_that_fill_the_window_are_said_to():
     talk = talk_with(model)
     heard = []
     await talk.say(TEN, heard.append)
-    for _ in range(8):
+
+    async def pin_and_say():
         n = next(n for n, e in talk.session.back() if isinstance(e, UserSaid))
         talk.mark(n, Mark.PIN, heard.append)
         await talk.say(TEN, heard.append)
-    failures = [e for e in heard if isinstance(e, Failed)]
-    assert failures
-    assert "what has to stay" in failures[0].message
-    assert "unpin" in failures[0].hint
+
+    for _ in range(4):
+        await pin_and_say()
+    with pytest.raises(ContextOverflow, match="pinned messages that stay") as caught:
+        await pin_and_say()
+    assert "unpin" in caught.value.hint
+    assert heard[-1] == DraftOffered(TEN)
 
 
 class Broken:

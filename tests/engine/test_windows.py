@@ -11,6 +11,7 @@ from chinwag.engine import shelf
 from chinwag.stores.base import Reply
 from chinwag.stores.disk import Disk
 from chinwag.stores.files import FileStore
+from chinwag.stores.redis import RedisStore
 from chinwag.stores.sqlite import SqliteStore
 from chinwag.talk.delta import Ended, Stop, TextDelta
 from chinwag.talk.entry import Status, UserSaid, new_id, now
@@ -26,18 +27,38 @@ from chinwag.talk.event import (
     to_plain,
 )
 from chinwag.talk.message import Text
+from support import redis as real
 from support.engine import Player
 from support.two import Window
 
 END = Ended(Stop.END)
 
 
-@pytest.fixture(params=["files", "sqlite"])
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with real.Server(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+SERVED = pytest.param(
+    "redis",
+    marks=[
+        pytest.mark.server,
+        pytest.mark.skipif(real.may_skip(), reason=real.missing() or "-"),
+    ],
+)
+
+
+@pytest.fixture(params=["files", "sqlite", SERVED])
 def make_store(request, tmp_path):
     """A store that every window opens for itself."""
     if request.param == "files":
         return lambda: FileStore(tmp_path)
-    return lambda: SqliteStore(tmp_path / "all.db")
+    if request.param == "sqlite":
+        return lambda: SqliteStore(tmp_path / "all.db")
+    server = request.getfixturevalue("server")
+    server.client().flushall()
+    return lambda: RedisStore(server.url)
 
 
 @pytest.fixture
@@ -249,6 +270,7 @@ async def foreign(make_store, session_id, text="theirs"):
     await asyncio.to_thread(write)
 
 
+@pytest.mark.parametrize("make_store", ["files", "sqlite"], indirect=True)
 async def test_after_a_conflict_every_word_goes_on_in_one_fork(window, make_store):
     first = await window().start()
     await first("one")
@@ -374,3 +396,59 @@ async def test_settled_events_carry_the_session(window):
     await second.until(lambda: len(second.said) == 4)
     for event in second.of(Settled):
         assert len(event.session) == event.n
+
+
+class Slow(Disk):
+    """A disk on which making anything safe takes a while, once it is told so."""
+
+    seconds = 0.0
+
+    def fdatasync(self, fd):
+        time.sleep(self.seconds)
+        super().fdatasync(fd)
+
+
+@pytest.fixture
+async def slow(tmp_path):
+    """A window on a slow disk, and one that reads along."""
+    disk = Slow()
+    first = await Window(lambda: FileStore(tmp_path, disk), tmp_path).start()
+    await first("one")
+    await first.until(lambda: not first.talk.unsaved)
+    second = await Window(lambda: FileStore(tmp_path), tmp_path).start(resume=first.desk.session.id)
+    yield first, second, disk
+    disk.seconds = 0.0
+    for one in (first, second):
+        await one.desk.close()
+
+
+async def test_a_line_said_while_the_session_is_let_go_does_not_take_it_back(slow):
+    first, second, disk = slow
+    disk.seconds = 0.3
+    first.talk.rename("still being saved", first.heard.append)
+    taking = asyncio.create_task(second("/takeover"))
+    await first.until(lambda: first.talk.following)
+    await first("said meanwhile")
+    await taking
+    assert first.talk.following
+    assert not second.talk.following
+    assert [e.text for e in first.of(DraftOffered)] == ["said meanwhile"]
+    assert second.desk.session.title == "still being saved", "what was being saved was waited for"
+
+
+async def test_leaving_while_it_is_let_go_lets_it_go(slow):
+    first, second, disk = slow
+    disk.seconds = 0.3
+    first.talk.rename("still being saved", first.heard.append)
+    taking = asyncio.create_task(second("/takeover"))
+    await first.until(lambda: first.talk.following)
+    await first("/new")
+    await taking
+    await second.until(lambda: not second.talk.following or second.of(Failed))
+    assert not first.talk.following, "what is in front now is nobody else's"
+    await first("in the new one")
+    assert first.said == ["in the new one", "ok"]
+    if second.talk.following:  # it was refused: then it comes free when all is saved
+        await second.until(lambda: not first.store.holder(second.desk.session.id))
+        await second("mine")
+    assert not second.talk.following

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
 import pickle
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -309,8 +309,7 @@ def test_a_stream_that_fails_raises_after_its_events():
     with made:
         seen = []
         with pytest.raises(StreamBroken, match="gone"):
-            for event in made.stream("hi"):
-                seen.append(event)
+            seen.extend(made.stream("hi"))
         assert any(isinstance(e, Heard) for e in seen)
         assert made.last == Message.assistant("half ")
 
@@ -338,13 +337,12 @@ def test_errors_are_the_engine_s_own():
 
 def test_a_failed_question_is_not_asked_twice():
     """The same words again after a failure: one message goes out (W02, W24)."""
-    made, who = chat(KeyError_ := ProviderError("no"), "ok")
+    made, who = chat(ProviderError("no"), "ok")
     with made:
         with pytest.raises(ProviderError):
             made.send("hi")
         made.send("hi")
     assert [m.text for m in who.requests[1].messages] == ["hi"]
-    assert KeyError_.message == "no"
 
 
 def test_a_complete_answer_is_not_answered():
@@ -405,7 +403,7 @@ def test_a_bad_setting_is_said_before_anything_happens(settings, named):
         ("nobody-knows-this", {}, ModelUnknown),
         ("gpt-5-mini", {"provider": "opnai"}, ConfigError),
         ("x", {"provider": object()}, UsageError),
-        ("x", {"store": "ftp:x"}, ConfigError),
+        ("gpt-5-mini", {"store": "ftp:x"}, ConfigError),
         (None, {"key": "abc"}, UsageError),
     ],
 )
@@ -433,7 +431,8 @@ def test_a_key_given_is_in_no_document_and_no_words(tmp_path):
     made = Chat("some-model", base_url="http://127.0.0.1:9/v1", key="sk-very-secret")
     with made:
         assert made.model == "server/some-model"
-        assert made._core.plan.catalog.provider("server")._endpoint.key() == "sk-very-secret"
+        catalog = made._core.plan.catalog
+        assert catalog._key(catalog.row("server")) == "sk-very-secret"
         made.add(Message.user("hi"))
         with pytest.raises(Unreachable) as raised:
             made.send(model=None)
@@ -461,7 +460,7 @@ def test_each_policy_is_one_step_back():
             lambda: made.trim(target=30),
             lambda: made.window(4),
             lambda: made.prune(target=30),
-            lambda: made.clear(),
+            made.clear,
             lambda: made.exclude(1),
             lambda: made.pin(1),
             lambda: made.compact(target=40, compactor=TruncateCompactor()),
@@ -575,7 +574,7 @@ def test_a_budget_really_stops():
     made, who = chat("ok", budget="40 tokens")
     with made:
         made.send("hi")
-        with pytest.raises(BudgetSpent):
+        with pytest.raises(BudgetSpent):  # noqa: PT012 - one of these has to be too much
             for _ in range(5):
                 made.send("more words than before")
         asked = len(who.requests)
@@ -776,7 +775,7 @@ def test_save_and_load(tmp_path):
             assert loaded.resumed
             assert loaded.send("three").text == "b"
     assert json.loads(path.read_text())["id"] == made.id
-    assert os.stat(path).st_mode & 0o077 == 0
+    assert path.stat().st_mode & 0o077 == 0
 
 
 def test_a_save_that_fails_leaves_what_was_there(tmp_path):
@@ -835,10 +834,8 @@ def test_every_cut_of_a_document_is_loaded_or_refused(tmp_path):
     path = tmp_path / "talk.json"
     for cut in range(0, len(raw), 7):
         path.write_bytes(raw[:cut])
-        try:
+        with suppress(SessionUnreadable):
             Chat.load(path, provider=scripted()).close()
-        except SessionUnreadable as error:
-            assert error.message
 
 
 def test_a_file_is_not_there(tmp_path):
@@ -929,7 +926,7 @@ def test_many_chats_at_once_share_one_thread():
 
 def test_a_thousand_chats_leave_nothing():
     def files():
-        return len(os.listdir("/proc/self/fd"))
+        return len(list(Path("/proc/self/fd").iterdir()))
 
     chat()[0].close()
     before = files()
@@ -1003,6 +1000,7 @@ def test_a_program_that_never_closes_ends_in_silence_and_saves(tmp_path):
         run = subprocess.run(
             [sys.executable, "-X", "dev", "-c", PROGRAM, f"sqlite:{tmp_path}/s.db"],
             capture_output=True,
+            check=False,
             text=True,
             timeout=60,
         )
@@ -1025,7 +1023,9 @@ chat.close()
 
 
 def test_ctrl_c_keeps_what_was_heard():
-    run = subprocess.run([sys.executable, "-c", CTRL_C], capture_output=True, text=True, timeout=60)
+    run = subprocess.run(
+        [sys.executable, "-c", CTRL_C], capture_output=True, check=False, text=True, timeout=60
+    )
     assert (run.stdout, run.stderr) == ("'One ' interrupted\n", "")
 
 
@@ -1036,5 +1036,7 @@ def test_every_public_name_is_there_and_costs_nothing_before():
     with pytest.raises(AttributeError):
         chinwag.nothing_like_it  # noqa: B018
     code = "import sys, chinwag; print([m for m in sys.modules if m.startswith('chinwag')])"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, text=True, timeout=60
+    )
     assert run.stdout == "['chinwag']\n"

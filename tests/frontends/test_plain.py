@@ -12,8 +12,10 @@ from chinwag.frontends.codes import exit_code
 from chinwag.frontends.jsonl import StreamEar, WholeEar
 from chinwag.frontends.plain import PlainEar, extracted, first_code
 from chinwag.talk.delta import Ended, Stop, TextDelta, ThinkingDelta, UsageDelta
-from chinwag.talk.entry import AssistantSaid, Status
-from chinwag.talk.event import Failed
+from chinwag.talk.entry import AssistantSaid, Status, UserSaid
+from chinwag.talk.event import Failed, Following, Settled
+from chinwag.talk.message import Text
+from chinwag.talk.session import begin, fold
 from chinwag.talk.usage import Usage
 from support.desk import desk
 from support.engine import Player
@@ -137,3 +139,21 @@ async def test_json_stream_is_an_event_a_line():
     )
     assert text == "a\nb"
     assert events[-2]["entry"]["content"] == "a\nb"
+
+
+def test_reading_along_shows_who_writes_and_what_is_said_there():
+    out, err = io.StringIO(), io.StringIO()
+    ear = PlainEar(out, err)
+    said = UserSaid(parts=(Text("from the other window"),))
+    session = fold(begin(), said)
+    ear(Settled(1, said, session))
+    assert "other window" not in err.getvalue(), "one's own words are on the screen already"
+    ear(Following(session.id, "process 7 on here"))
+    ear(Settled(1, said, session))
+    assert "process 7 on here" in err.getvalue()
+    assert "› from the other window\n" in err.getvalue()
+    ear(Following(session.id, ""))
+    before = err.getvalue()
+    ear(Settled(1, said, session))
+    assert err.getvalue() == before
+    assert out.getvalue() == ""

@@ -139,3 +139,15 @@ def test_after_any_resize_it_is_drawn_as_if_it_had_begun_so(tmux):
     lines = seen.split("\n")
     assert sum("Question 18?" in line for line in lines) == 1
     assert sum(line.startswith(" ›") for line in lines) == 1
+
+
+def test_who_leaves_at_once_leaves_no_answer_of_the_terminal_behind(tmux):
+    tmux.open(60, 10, CHAT)
+    tmux.wait("›")
+    tmux.keys("C-d")
+    limit = time.monotonic() + 5
+    while tmux.run("display", "-p", "#{alternate_on}").strip() == "1":
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    time.sleep(0.3)
+    assert "rgb" not in tmux.screen()

@@ -109,7 +109,7 @@ EVALUATION = (
     ("make the answers longer", "max_tokens"),
     ("what does the tilde mean", "estimate"),
     ("the screen is garbled", "Ctrl+L"),
-    ("can two terminals open the same session", "Only one program"),
+    ("can two terminals open the same session", "what you said goes on in a copy"),
     ("set persona", "/system"),
     ("my api key doesn't work", "The key is wrong"),
     ("model not found", "/model"),

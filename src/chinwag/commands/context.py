@@ -15,7 +15,7 @@ from chinwag.commands.sessions import write
 from chinwag.commands.table import FORMATS, Command, Group, Kind
 from chinwag.commands.words import escaped, flagged, number, plural, say, table
 from chinwag.context.pricing import Owed, shown
-from chinwag.engine.fitting import Filling
+from chinwag.engine.room import Filling
 from chinwag.errors import CommandError, UsageWrong, nearest
 from chinwag.talk.entry import AssistantSaid, Spoken
 from chinwag.talk.event import CopyAsked, Ear, Page
@@ -31,6 +31,7 @@ _INKS = {"system": "█", "tools": "▓", "summary": "▚", "history": "▒", "f
 
 async def tokens(bench: Bench, _: list[str], hear: Ear) -> None:
     talk = bench.conversation
+    counted = await talk.counted()
     room = talk.context()
     mark = "" if room.exact else "~"
     share = room.used / room.window if room.window else 0.0
@@ -39,7 +40,7 @@ async def tokens(bench: Bench, _: list[str], hear: Ear) -> None:
         f"{mark}{room.used:,} of {room.window:,} tokens ({share:.0%})",
         f"`{_picture(filled)}`",
         table(("", "tokens"), _filling_rows(filled, mark)),
-        table(("", "now"), _rows(bench)),
+        table(("", "now"), [*_counted(counted), *_rows(bench)]),
     ]
     if not room.exact:
         lines.append("`~` marks an estimate; what the provider reports corrects it.")
@@ -86,6 +87,10 @@ def _filling_rows(filled: Filling, mark: str) -> list[tuple[str, str]]:
         for name, words in names.items()
         if sizes[name] or name in {"history", "free"}
     ]
+
+
+def _counted(counted: int | None) -> list[tuple[str, str]]:
+    return [("counted by the server", f"{counted:,} tokens")] if counted else []
 
 
 def _rows(bench: Bench) -> list[tuple[str, str]]:

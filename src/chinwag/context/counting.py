@@ -42,7 +42,7 @@ REPLY_PRIMER: Final = 3
 
 #: Reports outside these bounds say more about hidden prompts or pictures than about the tokenizer.
 LEAST_RATIO: Final = 0.5
-MOST_RATIO: Final = 2.5
+MOST_RATIO: Final = 5.0  # a tokenizer that knows single bytes only makes about four of one
 #: Below this many tokens a report is mostly overhead, and teaches nothing.
 LEAST_LESSON: Final = 20
 #: Models whose lessons are kept from run to run.

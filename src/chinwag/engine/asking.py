@@ -19,7 +19,7 @@ from chinwag.engine.promises import Directory, Retrying
 from chinwag.engine.scale import Scale
 from chinwag.engine.telling import Asked, Telling
 from chinwag.engine.turn import Outcome, listen
-from chinwag.errors import ChinwagError
+from chinwag.errors import ChinwagError, ContextOverflow
 from chinwag.providers.base import Leave, Profile, Provider, Request
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import Status
@@ -96,6 +96,7 @@ class Asking:
         Raises CouldNotAsk where a request could not even be made.
         """
         others = self._others(key, hear)
+        too_long: set[Key] = set()
         while True:
             try:
                 provider = self._directory.provider(key[0])
@@ -110,6 +111,11 @@ class Asking:
             asked = Asked(*key, request, own_count, asks.begin_part(key))
             outcome = await self._heard_out(asks, provider, asked, hear, stop, leave)
             failed_first = outcome.status is Status.FAILED and not stop.is_set()
+            if failed_first and key not in too_long and self._learnt_size(asked, outcome):
+                too_long.add(key)
+                asks.drop_part()
+                hear(Notice(_too_long(asked, outcome), Level.WARNING))
+                continue
             gives_way = failed_first and switching.gives_way(outcome.error)
             after = next(others, None) if gives_way else None
             if after is None:
@@ -147,6 +153,19 @@ class Asking:
             hear(Notice(refusals.told(name, asked.who), Level.WARNING))
             request = asks.request(asked.key, self._models.known(asked.key))
 
+    def _learnt_size(self, asked: Asked, outcome: Outcome) -> bool:
+        """Whether the request was refused as too long, in numbers that were news to us: asked again
+        after them, it will be made to fit."""
+        error = outcome.error
+        if not isinstance(error, ContextOverflow) or not outcome.draft.is_empty:
+            return False
+        before = self._models.known(asked.key).room, self._scale.besides(asked.key)
+        if error.limit:
+            self._models.narrow(asked.key, error.limit)
+        if error.asked:
+            self._scale.learn(asked.key, asked.own_count, error.asked)
+        return before != (self._models.known(asked.key).room, self._scale.besides(asked.key))
+
     def _refused_now(self, asked: Asked, sent: Request, outcome: Outcome) -> str:
         """What of the request the server has just refused; "" where nothing new."""
         name = refusals.refused(outcome.error, sent) if outcome.draft.is_empty else ""
@@ -167,6 +186,11 @@ class Asking:
             if found not in seen:
                 seen.add(found)
                 yield found
+
+
+def _too_long(asked: Asked, outcome: Outcome) -> str:
+    reason = outcome.error.message if outcome.error else ""
+    return f"{asked.who} refused it: {reason}; making room and asking again"
 
 
 def _instead(asked: Asked, outcome: Outcome, after: Key) -> str:

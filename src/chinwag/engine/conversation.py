@@ -25,10 +25,11 @@ from chinwag.engine import refusals
 from chinwag.engine import request as requests
 from chinwag.engine.asking import Asking, CouldNotAsk
 from chinwag.engine.budget import Purse
-from chinwag.engine.fitting import Filling, Fitting, Rules
+from chinwag.engine.fitting import Fitting
 from chinwag.engine.models import Key, Models
 from chinwag.engine.options import merged
 from chinwag.engine.promises import Directory, Keeper, Knowledge, Meter, Nothing, Retrying
+from chinwag.engine.room import Filling, Rules
 from chinwag.engine.scale import Scale
 from chinwag.engine.shelf import Shelf
 from chinwag.engine.telling import Asked, Telling
@@ -65,7 +66,7 @@ from chinwag.talk.event import (
     Settled,
     failed,
 )
-from chinwag.talk.message import AnyPart, Text
+from chinwag.talk.message import AnyPart, Image, Text
 from chinwag.talk.session import Session, begin, fold, fold_all
 from chinwag.talk.tool import ToolSpec
 
@@ -176,6 +177,20 @@ class Conversation(Shelf):
         used, exact = self._scale.used(self.session, self.system, self.choice, self.tools)
         return Context(used, self.fitting.window(self.choice), exact)
 
+    async def counted(self) -> int | None:
+        """Tokens of what would be sent now as the server itself counts them; None where it does not
+        offer that, or not in a moment. Our own counts are bettered by it."""
+        key = self.choice
+        try:
+            request = self.request(key, self.known(*key))
+        except UsageError:
+            return None
+        own, _ = self._scale.own(self.session, self.system, key[1], request.tools)
+        tokens = await self._models.counted(key, request)
+        if tokens:
+            self._scale.learn(key, own, tokens)
+        return tokens
+
     def filling(self) -> Filling:
         """What fills the window of the model that answers next."""
         return self.fitting.filling(self, self.choice)
@@ -188,7 +203,12 @@ class Conversation(Shelf):
 
     def count_entry(self, entry: Spoken) -> int:
         """Tokens of something said, as the session would hold it."""
-        return self._scale.entry(entry, self.choice[1])[0]
+        return self._weighed(entry)[0]
+
+    def _weighed(self, entry: Spoken | Compacted) -> tuple[int, str]:
+        looks = isinstance(entry, UserSaid) and any(isinstance(p, Image) for p in entry.parts)
+        sees = not looks or self._models.known(self.choice).sees is not False
+        return self._scale.entry(entry, self.choice[1], sees=sees)
 
     def known(self, provider: str, model: str) -> Profile:
         """What is known of a model by now, without asking anybody."""
@@ -244,7 +264,7 @@ class Conversation(Shelf):
     def _stamped(self, entry: AnyEntry) -> AnyEntry:
         tokens, tokenizer = entry.tokens, entry.tokenizer
         if not tokens and isinstance(entry, UserSaid | AssistantSaid | ToolReturned | Compacted):
-            tokens, tokenizer = self._scale.entry(entry, self.choice[1])
+            tokens, tokenizer = self._weighed(entry)
         return msgspec.structs.replace(
             entry,
             id=entry.id or new_id(),
@@ -394,7 +414,7 @@ class Conversation(Shelf):
     def preview(self, text: str, parts: Iterable[AnyPart] = ()) -> tuple[Request, int, bool]:
         """What saying ``text`` would send, its tokens and whether they are exact. Sends nothing."""
         said = UserSaid(parts=((Text(text),) if text else ()) + tuple(parts))
-        tokens, tokenizer = self._scale.entry(said, self.choice[1])
+        tokens, tokenizer = self._weighed(said)
         session = self.session
         if not len(session) and self.defaults.system:
             session = fold(session, SystemSet(text=self.defaults.system))
@@ -424,9 +444,10 @@ class Conversation(Shelf):
         if self._on_disk:
             self._keeper.part_end(self.session.id)
 
-    def spends(self, key: Key) -> None:
+    def spends(self, key: Key, tokens: int | None = None) -> None:
+        """A request (of ``tokens``, else of the talk) will leave. Raises BudgetSpent."""
         used, _ = self._scale.used(self.session, self.system, key, self.tools)
-        self.purse.begin(key, used)
+        self.purse.begin(key, used if tokens is None else tokens)
 
     def uttered(self, delta: AnyDelta, hear: Ear) -> None:
         if self.purse.budget is not None and self.purse.hears(_size(delta)):
@@ -457,7 +478,7 @@ class Conversation(Shelf):
         if not reported or not asked.own_count:
             return
         if not self._telling.was_cut(self.session, asked, reported, hear):
-            self._scale.meter.learn(asked.model, asked.own_count, reported)
+            self._scale.learn(asked.key, asked.own_count, reported)
 
     def _settle_failure(self, provider: str, model: str, error: ChinwagError, hear: Ear) -> None:
         self.failure = error

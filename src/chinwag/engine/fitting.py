@@ -11,120 +11,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Literal, Protocol, get_args
-
-import msgspec
 
 from chinwag.context import windows
 from chinwag.context.compaction import Compactor, Proposal, SummariseCompactor, checked
+from chinwag.engine import refusals
 from chinwag.engine import request as requests
 from chinwag.engine.models import Key, Models
 from chinwag.engine.promises import Directory, Retrying
+from chinwag.engine.room import Filling, Fits, Preview, Room, Rules
 from chinwag.engine.scale import Scale
 from chinwag.engine.turn import listen
-from chinwag.errors import ChinwagError, ContextOverflow, ProviderError, UsageError, nearest
+from chinwag.errors import ChinwagError, ContextOverflow, ProviderError, UsageError
 from chinwag.providers.base import Options, Request
 from chinwag.talk.delta import AnyDelta
-from chinwag.talk.entry import AnyEntry, Compacted, Hidden, Status, UserSaid
+from chinwag.talk.entry import Compacted, Hidden, Status, UserSaid
 from chinwag.talk.event import Compacting, Ear, Level, Notice
 from chinwag.talk.message import Message
 from chinwag.talk.session import Session
-from chinwag.talk.shown import Placed, shown, tokens_shown, units_of
-from chinwag.talk.tool import ToolSpec
+from chinwag.talk.shown import Placed, held_by_pins, shown, tokens_shown, units_of
 from chinwag.talk.usage import NO_USAGE, Usage
 
 DEFAULT_WINDOW = 32_768
+PRUNED_TO = 0.75  # of what is free: where pruning stops once it has begun, so that caches live
+MOST_HIDDEN = 1_000  # messages left out one by one; beyond that the oldest go as turns
+SUMMARY_SHARE = 0.5  # of what messages may fill: a longer summary would leave no room to talk
 WINDOW_SLACK = 0.8  # of `keep`: where a sliding window is cut to, so that caches live between cuts
-
-Policy = Literal["compact", "trim", "window", "prune", "refuse"]
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """How much of the talk is sent. ``limit`` in tokens (None: the model's own window), ``margin``
-    the share of it at which ``policy`` acts, ``keep`` messages for the policy `window`.
-
-    Raises UsageError for values that mean nothing.
-    """
-
-    policy: str = "compact"
-    limit: int | None = None
-    margin: float = 0.8
-    keep: int = 50
-    compactor: Compactor | None = None
-
-    def __post_init__(self) -> None:
-        known = get_args(Policy)
-        if self.policy not in known:
-            near = nearest(self.policy, known) or known
-            raise UsageError(
-                f"no context policy is called {self.policy!r}", hint=f"there is {', '.join(near)}"
-            )
-        if self.limit is not None and self.limit < 1:
-            raise UsageError(
-                f"a context limit of {self.limit} tokens holds nothing",
-                hint="give a number above 0, or none for the model's own window",
-            )
-        if not 0 < self.margin <= 1:
-            raise UsageError(
-                f"a margin of {self.margin:g} is no share of the window",
-                hint="give a number above 0 and at most 1; 0.8 is usual",
-            )
-        if self.keep < 1:
-            raise UsageError(f"keeping {self.keep} messages keeps nothing", hint="give 1 or more")
-
-
-class Room(msgspec.Struct, frozen=True):
-    """``window`` and ``budget`` (the share of it a request may fill), ``fixed`` (system prompt and
-    tools), all in tokens as the model counts; ``scale`` turns our own counts into those."""
-
-    window: int
-    budget: int
-    fixed: int
-    scale: float = 1.0
-
-    @property
-    def free(self) -> int:
-        """What messages may fill, in our own counts."""
-        return max(0, int((self.budget - self.fixed) / self.scale))
-
-
-class Filling(msgspec.Struct, frozen=True):
-    """What the next request is made of, in tokens as the model counts; ``reserve`` is kept free
-    for the answer where somebody bounded it."""
-
-    window: int
-    system: int = 0
-    tools: int = 0
-    summary: int = 0
-    history: int = 0
-    reserve: int = 0
-
-
-class Fits(Protocol):
-    """What the conversation gives to whoever makes room in it."""
-
-    @property
-    def session(self) -> Session: ...
-
-    @property
-    def system(self) -> str: ...
-
-    @property
-    def options(self) -> Options: ...
-
-    @property
-    def tools(self) -> Sequence[ToolSpec]: ...
-
-    def settle(self, entry: AnyEntry, hear: Ear) -> int: ...
-
-
-class Preview(msgspec.Struct, frozen=True):
-    """What a compaction would do: messages and tokens that go, and that stay as they are."""
-
-    hidden: int
-    hidden_tokens: int
-    kept: int
-    kept_tokens: int
 
 
 class Fitting:
@@ -161,7 +72,8 @@ class Fitting:
         factor = 1.0
         if not self._scale.is_exact(key[1]):
             factor = self._scale.meter.corrected(key[1], sample) / sample
-        return Room(window, budget, int(fixed * factor), factor or 1.0)
+        besides = self._scale.besides(key)
+        return Room(window, budget, max(0, int(fixed * factor) + besides), factor or 1.0)
 
     def filling(self, talk: Fits, key: Key) -> Filling:
         """What fills the window. The parts add up to what `used` says."""
@@ -171,7 +83,9 @@ class Fitting:
         tools = int(self._scale.fixed("", talk.tools, key[1]) * room.scale)
         found = talk.session.compacted
         summary = int(found[1].tokens * room.scale) if found and found[1].summary else 0
-        history = max(0, used - system - tools - summary)
+        if (known := system + tools + summary) > used:  # what was reported is less than we thought
+            system, tools, summary = (n * used // known for n in (system, tools, summary))
+        history = used - system - tools - summary
         reserve = talk.options.max_tokens or 0
         return Filling(room.window, system, tools, summary, history, min(reserve, room.window))
 
@@ -182,16 +96,24 @@ class Fitting:
         """
         room = self.room(talk, key)
         more = int(tokens * room.scale)
+        reserve = talk.options.max_tokens or 0
+        if room.fixed > room.budget and reserve and room.fixed <= room.window * self.rules.margin:
+            hint = f"/set max_tokens takes less than {room.window - room.fixed:,} here"
+            raise _too_large("the system prompt", room.fixed, room, hint, reserve)
         if room.fixed > room.budget:
             raise _too_large("the system prompt", room.fixed, room, "shorten it: /system TEXT")
         if room.fixed + more > room.budget:
             hint = "shorten it, attach less, or choose a model with a larger window: /model"
-            raise _too_large("this message", room.fixed + more, room, hint)
+            raise _too_large("this message", room.fixed + more, room, hint, reserve)
+        stays = int(self._stays(talk) * room.scale)
+        if room.fixed + stays + more > room.budget:
+            what = "this message with the summary and the pinned messages that stay"
+            raise _too_large(what, room.fixed + stays + more, room, UNPIN, reserve)
         if self.rules.policy == "refuse":
             used, _ = self._scale.used(talk.session, talk.system, key, talk.tools)
             if used + more > room.budget:
-                hint = "/compact, /trim or /clear make room; so does a model with a larger window"
-                raise _too_large("the conversation with this message", used + more, room, hint)
+                what = "the conversation with this message"
+                raise _too_large(what, used + more, room, MAKE_ROOM)
 
     # -- making room ---------------------------------------------------------------------------
 
@@ -209,12 +131,43 @@ class Fitting:
         if self.rules.policy == "compact" and not self._fits(talk, key):
             await self._compact_or_trim(talk, key, hear, stop)
         if self.rules.policy != "refuse" and not self._fits(talk, key) and not stop.is_set():
-            self.trim(talk, key, hear, auto=True)
+            self._trim_and_more(talk, key, hear)
         if not self._fits(talk, key) and not stop.is_set():
             room = self.room(talk, key)
             used, _ = self._scale.used(talk.session, talk.system, key, talk.tools)
-            hint = "unpin messages, /clear, or choose a model with a larger window: /model"
-            raise _too_large("what has to stay", used, room, hint)
+            if self.rules.policy == "refuse":
+                raise _too_large("the conversation", used, room, MAKE_ROOM)
+            raise _too_large("what has to stay", used, room, UNPIN, talk.options.max_tokens or 0)
+
+    def _trim_and_more(self, talk: Fits, key: Key, hear: Ear) -> None:
+        """Turns go; where the newest is too large by itself, its older rounds of tools.
+
+        Nothing goes where even that would not help.
+        """
+        free = self._free(talk, key)
+        inner = windows.rounds(talk.session, 0)
+        newest = windows.weight(next(windows.turns_back(talk.session), []))
+        pinned = self._pinned(talk)
+        if newest - sum(each.tokens for each in inner) + pinned > free:
+            return
+        self.trim(talk, key, hear, auto=True)
+        if not self._fits(talk, key) and (rounds := windows.rounds(talk.session, free)):
+            self.hide(talk, rounds, "rounds", hear, auto=True)
+
+    def _pinned(self, talk: Fits) -> int:
+        """Tokens of what is shown because of a pin, the newest turn left aside; our own counts."""
+        if not talk.session.scope.pinned:
+            return 0
+        held = held_by_pins(talk.session)
+        newest = {n for n, _ in next(windows.turns_back(talk.session), [])}
+        return windows.weight(p for p in shown(talk.session) if p[0] in held - newest)
+
+    def _stays(self, talk: Fits) -> int:
+        """Tokens of what no policy leaves out: a summary and what is pinned; our own counts."""
+        found = talk.session.compacted
+        pins = held_by_pins(talk.session) if talk.session.scope.pinned else frozenset()
+        pinned = windows.weight(p for p in shown(talk.session) if p[0] in pins) if pins else 0
+        return pinned + (found[1].tokens if found and found[1].summary else 0)
 
     def held(self, talk: Fits) -> int:
         """Tokens of what is shown of the talk, in our own counts."""
@@ -244,10 +197,10 @@ class Fitting:
         if target is not None:
             cut = windows.trim(talk.session, target, low=1.0)
         else:
-            cut = windows.trim(talk.session, self._free(talk, key))
+            cut = windows.trim(talk.session, self._free(talk, key), spare=auto)
         if cut is None and target is None and not self._fits(talk, key):
             # Our own counts say it fits, the server's say it does not: they have to give way.
-            cut = windows.trim(talk.session, tokens_shown(talk.session) * 3 // 4)
+            cut = windows.trim(talk.session, tokens_shown(talk.session) * 3 // 4, spare=auto)
         if cut is not None:
             self._leave_out(talk, cut, "trim", hear, auto=auto)
         return cut
@@ -269,10 +222,17 @@ class Fitting:
         self, talk: Fits, key: Key, hear: Ear, *, target: int | None = None, auto: bool = False
     ) -> list[windows.Dropped]:
         """Leave out what is least important, until the rest fits (or ``target`` tokens)."""
-        goal = self._free(talk, key) if target is None else target
-        dropped = windows.prune(talk.session, goal)
+        free = self._free(talk, key)
+        if target is not None:
+            dropped = windows.prune(talk.session, target)
+        else:
+            dropped = windows.prune(talk.session, free, low=PRUNED_TO)
         if dropped:
             self.hide(talk, dropped, "prune", hear, auto=auto)
+        if auto and len(talk.session.scope.hidden) > MOST_HIDDEN:
+            cut = windows.trim(talk.session, int(free * windows.LOW_WATER), low=1.0, spare=True)
+            if cut is not None:
+                self._leave_out(talk, cut, "trim", hear, auto=True)
         return dropped
 
     def hide(
@@ -297,7 +257,7 @@ class Fitting:
         try:
             await self.compact(talk, key, hear, stop, auto=True)
         except ProviderError as error:
-            text = f"no summary could be made ({error.message}); the oldest messages are left out"
+            text = f"no summary could be made ({error.message}); the oldest turns are left out"
             hear(Notice(text, Level.WARNING))
 
     def preview(self, talk: Fits, key: Key, target: int | None = None) -> Preview:
@@ -342,12 +302,13 @@ class Fitting:
             return None
         messages = requests.view(talk.session, said)
         by = compactor or self.rules.compactor or SummariseCompactor()
-        asking = _Asking(self, key, stop)
+        asking = _Asking(self, talk, key, stop)
         goal = target if target is not None else self._target(talk, key)
         hear(Compacting(len(said), windows.weight(said)))
         proposal = await _proposed(by, messages, goal, hint, asking)
         if stop.is_set():
             return None
+        self._check_summary(talk, key, proposal.summary)
         keep = _aligned(said, min(proposal.keep, len(said)))
         gone = said[: len(said) - keep]
         if not gone:
@@ -366,16 +327,27 @@ class Fitting:
         hear(Notice(_compacted(gone, settled)))
         return settled
 
+    def _check_summary(self, talk: Fits, key: Key, summary: str) -> None:
+        """Raises ProviderError where ``summary`` would leave no room to talk."""
+        tokens, _ = self._scale.entry(Compacted(summary=summary, through=0), key[1])
+        free = self.room(talk, key).free
+        if tokens > free * SUMMARY_SHARE:
+            raise ProviderError(
+                f"the summary is {tokens:,} tokens, too long for the {free:,} there are",
+                hint="/compact again, or /trim leaves out the oldest turns",
+            )
+
     async def ask(
-        self, key: Key, system: str, prompt: str, most: int, stop: asyncio.Event
+        self, talk: Fits, key: Key, system: str, prompt: str, most: int, stop: asyncio.Event
     ) -> tuple[str, Usage]:
-        """One question beside the talk. Raises ProviderError's family."""
+        """One question beside the talk. Raises ProviderError's family, BudgetSpent."""
         provider = self._directory.provider(key[0])
+        room = self.room(talk, key)
+        prompt, tokens = self._shortened(system, prompt, key, room, most)
+        talk.spends(key, tokens)
+        options = refusals.without(Options(max_tokens=most), self._models.refused(key))
         request = Request(
-            model=key[1],
-            messages=(Message.user(prompt),),
-            system=system,
-            options=Options(max_tokens=most),
+            model=key[1], messages=(Message.user(prompt),), system=system, options=options
         )
         outcome = await listen(
             self._retrying(lambda: provider.stream(request), _unheard), _deaf, stop
@@ -387,12 +359,27 @@ class Fitting:
             raise ProviderError(f"{'/'.join(key)} wrote no summary")
         return text, outcome.draft.usage
 
+    def _shortened(
+        self, system: str, prompt: str, key: Key, room: Room, most: int
+    ) -> tuple[str, int]:
+        """``prompt`` without its middle where it would not fit beside an answer of ``most`` tokens;
+        and the tokens of the whole request."""
+        allowed = max(64, min(room.budget, room.window - most))
+        while True:
+            own = self._scale.fixed(system, (), key[1]) + self._scale.fixed(prompt, (), key[1])
+            tokens = int(own * room.scale) + self._scale.besides(key)
+            if tokens <= allowed or len(prompt) < 400:
+                return prompt, tokens
+            half = int(len(prompt) * min(0.9, allowed / tokens) * 0.475)
+            prompt = f"{prompt[:half]}\n[…]\n{prompt[-half:]}"
+
 
 class _Asking:
     """What a compactor is given to ask with; remembers what the asking cost."""
 
-    def __init__(self, fitting: Fitting, key: Key, stop: asyncio.Event) -> None:
+    def __init__(self, fitting: Fitting, talk: Fits, key: Key, stop: asyncio.Event) -> None:
         self._fitting = fitting
+        self._talk = talk
         self._key = key
         self._stop = stop
         self.usage = NO_USAGE
@@ -400,7 +387,9 @@ class _Asking:
 
     async def __call__(self, system: str, prompt: str, most: int) -> str:
         self.asked = True
-        text, usage = await self._fitting.ask(self._key, system, prompt, most, self._stop)
+        text, usage = await self._fitting.ask(
+            self._talk, self._key, system, prompt, most, self._stop
+        )
         self.usage = self.usage + usage
         return text
 
@@ -441,10 +430,15 @@ def _aligned(said: Sequence[Placed], keep: int) -> int:
     return left
 
 
-def _too_large(what: str, asked: int, room: Room, hint: str) -> ContextOverflow:
+UNPIN = "unpin messages, /clear, or choose a model with a larger window: /model"
+MAKE_ROOM = "/compact, /trim or /clear make room; so does a model with a larger window"
+
+
+def _too_large(what: str, asked: int, room: Room, hint: str, reserve: int = 0) -> ContextOverflow:
+    kept = f", {reserve:,} of it kept for the answer" if reserve else ""
     return ContextOverflow(
         f"{what} is {asked:,} tokens, more than the {room.budget:,} that may be sent "
-        f"(window {room.window:,})",
+        f"(window {room.window:,}{kept})",
         hint=hint,
         limit=room.budget,
         asked=asked,

@@ -14,8 +14,9 @@ import msgspec
 from chinwag.engine import refusals
 from chinwag.engine.promises import Directory, Knowledge
 from chinwag.errors import ChinwagError
-from chinwag.providers.base import Profile, Provider
+from chinwag.providers.base import Counts, Profile, Provider, Request
 
+COUNT_PATIENCE = 1.0  # seconds to wait for a server that can count
 PROFILE_PATIENCE = 1.0  # seconds a first request waits to learn what its model can do
 
 Key = tuple[str, str]
@@ -31,6 +32,7 @@ class Models:
         self._profiles: dict[Key, Profile] = {}
         self._asking: dict[Key, asyncio.Future[Profile]] = {}
         self._refused: dict[Key, tuple[str, ...]] = {}  # learnt in this run
+        self._narrow: dict[Key, int] = {}  # windows that refusals have told of, in tokens
         self._looked: set[Key] = set()
 
     def told(self, key: Key) -> Profile:
@@ -47,6 +49,8 @@ class Models:
             found = self._knowledge.profile(*key, Profile())
         if refusals.PICTURES in self.refused(key):
             found = msgspec.structs.replace(found, sees=False)
+        if (limit := self._narrow.get(key)) and limit < (found.room or limit + 1):
+            found = msgspec.structs.replace(found, window=limit)
         return found
 
     def refused(self, key: Key) -> tuple[str, ...]:
@@ -54,6 +58,10 @@ class Models:
 
     def learn_refusal(self, key: Key, name: str) -> None:
         self._refused[key] = (*self.refused(key), name)
+
+    def narrow(self, key: Key, limit: int) -> None:
+        """The server has refused a request: it holds no more than ``limit`` tokens."""
+        self._narrow[key] = min(limit, self._narrow.get(key, limit))
 
     async def profile(self, provider: Provider, model: str, stop: asyncio.Event) -> Profile:
         """What is known of the model; asked once, waited for a moment or until ``stop``."""
@@ -72,6 +80,17 @@ class Models:
                 self._profiles[key] = self._knowledge.profile(*key, said)
         self._looked.add(key)
         return self.known(key)
+
+    async def counted(self, key: Key, request: Request) -> int | None:
+        """Tokens of ``request`` as the server itself counts; None where it does not say so soon."""
+        try:
+            provider = self._directory.provider(key[0])
+            if not isinstance(provider, Counts):
+                return None
+            async with asyncio.timeout(COUNT_PATIENCE):
+                return await provider.count(request)
+        except (ChinwagError, TimeoutError):
+            return None
 
     async def learn(self, key: Key) -> None:
         """Ask what is known of a model, so that its window is true early."""

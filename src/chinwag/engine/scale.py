@@ -1,14 +1,19 @@
 """How many tokens the conversation holds: our own counts, bettered by what servers report.
 
 Invariants: the newest report of the model that answers next is the base, and only what came after
-it is counted by us; where a server has left out some of a prompt in silence its report is not
-learnt from. Everything is O(1) in the length of the talk, but `sent`, which counts every word.
+it is counted by us; where a server has left out some of a prompt in silence its report is neither
+learnt from nor a base. What our counts lack is parted in two: a factor (the meter's, learnt from
+what came between two reports) and a number of tokens each request carries besides (what a template
+adds, how it writes tools, a prompt nobody told us of). Everything is O(1) in the length of the
+talk, but `sent`, which counts every word.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+
+import msgspec
 
 from chinwag.context import pictures
 from chinwag.engine.promises import Meter
@@ -31,27 +36,86 @@ from chinwag.talk.shown import tokens_shown
 from chinwag.talk.tool import ToolSpec
 
 MESSAGE_OVERHEAD = 4  # tokens a chat template spends on one message: role and marks
+LESSON = 64  # tokens that have to lie between two reports before they say how we count text
+
+Key = tuple[str, str]
+"""(provider, model)"""
+
+
+class _Report(msgspec.Struct, frozen=True):
+    """A report as the base of what comes next: our raw count of that prompt, the server's, and the
+    point from which the meter learns its factor."""
+
+    counted: int
+    reported: int
+    besides: int
 
 
 class Scale:
-    """Counts for a session and a model; holds nothing but the meter."""
+    """Counts for a session and a model; remembers of each model what its last report taught."""
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
+        self._reports: dict[Key, _Report] = {}
+        self._cut: set[str] = set()  # ids of answers whose report is of a prompt that was cut
 
     def is_exact(self, model: str) -> bool:
         return bool(self.meter.count("a", model)[1])
 
     def entry(
-        self, entry: UserSaid | AssistantSaid | ToolReturned | Compacted, model: str
+        self,
+        entry: UserSaid | AssistantSaid | ToolReturned | Compacted,
+        model: str,
+        *,
+        sees: bool = True,
     ) -> tuple[int, str]:
-        """Tokens of an entry, and the tokenizer that counted them ("" for an estimate)."""
-        text = _text_of(entry)
-        tokens, tokenizer = self.meter.count(text, model)
-        if seen := _pictures(entry, model):
-            tokens, tokenizer = tokens + seen, ""  # near the truth, by the provider's own rule
+        """Tokens of an entry, and the tokenizer that counted them ("" for an estimate).
+
+        A model that does not see (``sees``) is told a picture's name alone.
+        """
+        parts = _parts_of(entry)
+        tokens, tokenizer = self.meter.count("\n".join(filter(None, map(countable, parts))), model)
+        if shown := [p for p in parts if isinstance(p, Image)]:
+            look = sees and isinstance(entry, UserSaid)  # a model's own are sent back as words
+            tokens += sum(self._picture(p, model, look=look) for p in shown)
+            tokenizer = ""  # near the truth, by the provider's own rule
         # An answer of which nothing came is not sent, and costs nothing.
-        return (tokens + MESSAGE_OVERHEAD if _parts_of(entry) else 0), tokenizer
+        return (tokens + MESSAGE_OVERHEAD if parts else 0), tokenizer
+
+    def _picture(self, part: Image, model: str, *, look: bool) -> int:
+        if look:
+            return pictures.tokens(part.data, model)
+        return self.meter.count(f"[picture {part.name or part.mime}]", model)[0]
+
+    def learn(self, key: Key, counted: int, reported: int) -> None:
+        """The server read ``reported`` tokens where `own` had said ``counted``."""
+        last = self._reports.get(key)
+        more = counted - last.counted if last else counted
+        if last is None:
+            self.meter.learn(key[1], counted, reported)
+        elif more >= LESSON and reported > last.reported:
+            self.meter.learn(key[1], more, reported - last.reported)
+        elif more >= 0:  # too little to tell: counted from the same point the next time
+            besides = reported - self.meter.corrected(key[1], counted)
+            self._reports[key] = msgspec.structs.replace(last, besides=besides)
+            return
+        besides = reported - self.meter.corrected(key[1], counted)
+        self._reports[key] = _Report(counted, reported, besides)
+
+    def distrust(self, entry_id: str) -> None:
+        """The report that comes with this answer is of a prompt the server has cut."""
+        self._cut.add(entry_id)
+
+    def besides(self, key: Key) -> int:
+        """Tokens a request to this model holds besides what we count; may be below zero."""
+        last = self._reports.get(key)
+        return last.besides if last and not self.is_exact(key[1]) else 0
+
+    def bettered(self, key: Key, counted: int) -> int:
+        """Our raw count of a whole prompt, as the model counts, as near as we know."""
+        if self.is_exact(key[1]):
+            return counted
+        return max(0, self.meter.corrected(key[1], counted) + self.besides(key))
 
     def fixed(self, system: str, tools: Sequence[ToolSpec], model: str) -> int:
         """Our own count of what every request carries: the system prompt and the tools."""
@@ -80,17 +144,21 @@ class Scale:
         provider, model = choice
         for n, entry in session.back():
             if isinstance(entry, AssistantSaid) and _reported(entry, provider, model):
+                if entry.id in self._cut:
+                    break
                 usage = entry.usage
                 base = (usage.input or 0) + (usage.output or 0) - (usage.reasoning or 0)
                 since = session.tally.tokens - session.tally_at(n).tokens
-                return base + since, since == 0 or self.is_exact(model)
+                exact = self.is_exact(model)
+                more = since if exact else self.meter.corrected(model, since)
+                return base + more, since == 0 or exact
             # What was reported before one of these was another view of the talk.
             if isinstance(entry, _OTHER_VIEW) or n < session.head - 8:
                 break
         whole, exact = self.own(session, system, model, tools)
         if exact or not whole:
             return whole, True
-        return self.meter.corrected(model, whole), False
+        return self.bettered(choice, whole), False
 
     def sent(self, request: Request) -> tuple[int, bool, bool]:
         """Tokens of what was really sent (no thinking), whether exact, whether worth trusting.
@@ -121,19 +189,11 @@ def _parts_of(entry: UserSaid | AssistantSaid | ToolReturned | Compacted) -> tup
             return (result,)
         case Compacted(summary=summary):
             return (Text(SUMMARY_HEAD + summary),) if summary else ()
-        case UserSaid(parts=parts) | AssistantSaid(parts=parts):
+        case UserSaid(parts=parts):
             return parts
-
-
-def _pictures(entry: UserSaid | AssistantSaid | ToolReturned | Compacted, model: str) -> int:
-    """Tokens of the pictures a person showed; a model's own are sent back as words."""
-    if not isinstance(entry, UserSaid):
-        return 0
-    return sum(pictures.tokens(p.data, model) for p in entry.parts if isinstance(p, Image))
-
-
-def _text_of(entry: UserSaid | AssistantSaid | ToolReturned | Compacted) -> str:
-    return "\n".join(filter(None, map(countable, _parts_of(entry))))
+        case AssistantSaid(parts=parts):
+            # Thinking is not read again: servers leave it out, or do not count it.
+            return tuple(part for part in parts if not isinstance(part, Thinking))
 
 
 def _reported(entry: AssistantSaid, provider: str, model: str) -> bool:
@@ -145,7 +205,7 @@ def _reported(entry: AssistantSaid, provider: str, model: str) -> bool:
 def countable(part: AnyPart) -> str:
     """The text of a part that costs tokens."""
     match part:
-        case Text(text=text) | Thinking(text=text):
+        case Text(text=text):
             return text
         case Call(name=name, arguments=arguments):
             return f"{name} {arguments}"

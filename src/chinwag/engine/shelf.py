@@ -102,6 +102,14 @@ class Shelf(ABC):
         hear(Opened(self.session))
         await self._let_go(left)
 
+    async def is_kept(self, session_id: str) -> bool:
+        """Whether a session of that id is kept already."""
+        try:
+            await self._keeper.call(lambda store: store.header(session_id))
+        except SessionNotFound:
+            return False
+        return True
+
     async def begin_from(self, session: Session, hear: Ear) -> None:
         """``session``, which is kept nowhere yet, in front of the person; kept from now on."""
         left = self._put(session, 0)
@@ -197,12 +205,12 @@ class Shelf(ABC):
 
     async def _follow(self, session_id: str, owner: str, hear: Ear) -> None:
         """Show a session that ``owner`` writes, as it is now."""
-        hear(Notice(f"this session is open elsewhere: {owner}", Level.WARNING))
+        hear(Following(session_id, owner))  # before it is read: a long one takes its time
         stored = await self._keeper.call(lambda store: store.read(session_id))
         left = self._put(_session(stored), 0)
         self.following = owner
         hear(Opened(self.session))
-        hear(Following(session_id, owner))
+        hear(Notice(f"this session is open elsewhere: {owner}", Level.WARNING))
         await self._let_go(left)
 
     def overhear(self, after: int, entries: Iterable[AnyEntry], hear: Ear) -> None:

@@ -83,15 +83,20 @@ class Telling:
             hear(Notice(text, Level.WARNING if grave else Level.INFO))
 
     def was_cut(self, session: Session, asked: Asked, reported: int, hear: Ear) -> bool:
-        """Whether a local server has left out some of the prompt without saying so; said once."""
+        """Whether a local server's report is not of the whole prompt: it has left out some of it
+        without saying so (that is said once), or counts only what was new to it."""
         terms = self._knowledge.terms(asked.provider)
-        whole = self._scale.meter.corrected(asked.model, asked.own_count)
+        whole = self._scale.bettered(asked.key, asked.own_count)
         if not terms.local or not switching.looks_cut(whole, reported, known=True):
             return False
         sent, exact, known = self._scale.sent(asked.request)
         fits = switching.counts_news_only(reported, switching.news(shown(session)))
-        if fits or not switching.looks_cut(sent, reported, known=known):
+        if fits:
+            self._scale.distrust(asked.entry_id)  # nothing was cut, but neither is it the whole
+            return True
+        if not switching.looks_cut(sent, reported, known=known):
             return False
+        self._scale.distrust(asked.entry_id)
         if asked.key not in self._cut_told:
             self._cut_told.add(asked.key)
             text = switching.cut_notice(asked.who, sent, reported, terms, exact=exact)

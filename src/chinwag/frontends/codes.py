@@ -10,7 +10,7 @@ ANSWERED, FAILED, WRONG_USE, LIMIT, INTERRUPTED = 0, 1, 2, 3, 130
 _WRONG_USE = frozenset(
     {"ConfigError", "UsageError", "UsageWrong", "CommandUnknown", "CommandError"}
 )
-_LIMIT = frozenset({"ContextOverflow", "BudgetSpent"})
+_LIMIT = frozenset({"ContextOverflow", "BudgetSpent", "StepsSpent"})
 
 
 def exit_code(failure: Failed | None, answer: AssistantSaid | None) -> int:

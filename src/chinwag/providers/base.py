@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -163,4 +163,14 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Let go of every connection."""
+        ...
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """A provider that can be asked how many tokens something is. Many cannot."""
+
+    async def count(self, request: Request) -> int | None:
+        """Tokens of ``request`` as the server itself counts them, by its own template and
+        vocabulary; None where this one does not offer that. Raises ProviderError's family."""
         ...

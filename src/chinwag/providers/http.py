@@ -25,7 +25,7 @@ import msgspec
 from chinwag.errors import ConfigError, KeyMissing, ProviderError
 from chinwag.providers import failures, packed
 from chinwag.providers.base import Leave, ModelInfo, Profile, Request, at_once
-from chinwag.providers.dialects.base import NO_PROFILE, Dialect, Endpoint, HttpCall
+from chinwag.providers.dialects.base import NO_PROFILE, Counting, Dialect, Endpoint, HttpCall
 from chinwag.providers.failures import Where
 from chinwag.providers.gathering import Gathering
 from chinwag.providers.reading import WHOLE_CAP, Reading, is_crowded
@@ -200,6 +200,21 @@ class HttpProvider:
         profile = _configured(told, self.endpoint)
         self._profiles[model] = profile
         return profile
+
+    async def count(self, request: Request) -> int | None:
+        """Tokens of ``request`` as the server counts them; see base.Counts."""
+        dialect, endpoint = self.dialect, self.endpoint
+        if not isinstance(dialect, Counting):
+            return None
+        try:
+            body = await self._fetch(dialect.template_call(request, endpoint), request.model)
+            text = dialect.read_template(body, endpoint)
+            body = await self._fetch(dialect.tokens_call(text), request.model)
+            return dialect.read_tokens(body, endpoint)
+        except ProviderError as error:
+            if error.status in (0, 401, 403) or error.may_retry:
+                raise
+            return None  # a server without such addresses, or a template that does not take it
 
     async def aclose(self) -> None:
         client, self._client = self._client, None

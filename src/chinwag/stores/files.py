@@ -223,6 +223,9 @@ class FileStore(SessionStore):
             return self._reader.header(session_id)
 
     def headers(self) -> list[Header]:
+        for name, state in list(self._open.items()):
+            if state.unborn and self._writer.unbear(state):
+                self._forget(name)  # what could not be taken back then could be now
         with in_words(self.folder):
             files = scanned(self._disk, self.folder)
         self._sweep(list(files))

@@ -339,12 +339,14 @@ def _stands_for(version: _Version, target: SessionStore) -> bool:
 
 
 def digests(entries: Sequence[AnyEntry]) -> list[str]:
-    """The attachments entries name by hash, each once, in order."""
+    """What entries name by hash (attachments, long outputs), each once, in order."""
     found: dict[str, None] = {}
     for entry in entries:
         for part in parts_of(entry):
             if isinstance(part, Image | File) and part.blob:
                 found[part.blob] = None
+        if isinstance(entry, ToolReturned) and entry.blob:
+            found[entry.blob] = None
     return list(found)
 
 

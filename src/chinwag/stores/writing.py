@@ -238,19 +238,27 @@ class Writer:
         try:
             self._disk.sync_folder(self._folder)
         except OSError as error:
-            self._unbear(state)
+            self.unbear(state)
             return state, error
         return state, None
 
-    def _unbear(self, state: State) -> None:
-        """Its name may not be safe: take it back, or remember that it is ours to write over."""
+    def unbear(self, state: State) -> bool:
+        """Its name may not be safe: take it back, or remember that it is ours to write over.
+
+        Whether nothing is there any more.
+        """
+        path = self.path(state)
         try:
-            self._disk.unlink(self.path(state))
-            self.left(state)
+            with contextlib.suppress(FileNotFoundError):
+                if identity(self._disk.lstat(path))[:2] == state.seen[:2]:
+                    self._disk.unlink(path)
         except OSError:
             state.count, state.crc, state.closing_at = 0, 0, len(state.header)
             state.closing = doc.closing_line(Headline(), 0, 0)
             state.suspect = state.unborn = True
+            return False
+        self.left(state)
+        return True
 
     # -- copies -------------------------------------------------------------------------------
 

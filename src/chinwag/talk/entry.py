@@ -84,10 +84,19 @@ class AssistantSaid(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="a
 
 
 class ToolReturned(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="tool"):
-    """What came back for one call; ``seconds`` is how long it ran."""
+    """What came back for one call; ``seconds`` is how long it ran.
+
+    ``foreign``: the text may have been written by anybody. Where ``result`` is only a part of what
+    came, ``blob`` is the SHA-256 of the whole, kept beside the session, and ``size`` its bytes.
+    ``note`` is for the person alone.
+    """
 
     result: Result
     seconds: float = 0.0
+    foreign: bool = False
+    blob: str = ""
+    size: int = 0
+    note: str = ""
 
     @property
     def text(self) -> str:

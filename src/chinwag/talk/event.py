@@ -19,6 +19,7 @@ from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import AnyEntry
 from chinwag.talk.message import Call
 from chinwag.talk.session import Header, Session
+from chinwag.talk.tool import Risk
 
 
 class Level(StrEnum):
@@ -53,12 +54,53 @@ class Settled(Event, frozen=True, tag="settled"):
     session: Session
 
 
+class Verdict(StrEnum):
+    """What a person says to a call. DENY may carry a word for the model."""
+
+    ONCE = "once"
+    SESSION = "session"
+    ALWAYS = "always"
+    NEVER = "never"
+    DENY = "deny"
+
+
 class ApprovalAsked(Event, frozen=True, tag="approval_asked"):
+    """A call waits for a person's word. ``shown`` is all that will be done, raw; what is approved
+    is what has ``digest``. ``why`` says what is special about asking now. ``rule`` is what SESSION
+    and ALWAYS would allow from then on ("": no rule may answer for this tool), ``never`` what NEVER
+    would forbid. ``source`` is where the tool comes from ("" = the person's own, or built in).
+    """
+
     call: Call
+    shown: str
+    digest: str
+    risk: Risk
+    why: str = ""
+    rule: str = ""
+    never: str = ""
+    source: str = ""
+
+
+class ApprovalAnswered(Event, frozen=True, tag="approval_answered"):
+    """The question about call ``id`` is settled, by whomever; nobody need answer it any more."""
+
+    id: str
+    digest: str
+    allowed: bool
 
 
 class ToolStarted(Event, frozen=True, tag="tool_started"):
+    """A call runs from now on. ``digest`` is of what runs, as it was approved."""
+
     call: Call
+    digest: str = ""
+
+
+class ToolProgressed(Event, frozen=True, tag="tool_progressed"):
+    """Call ``id`` says how far it is: foreign text."""
+
+    id: str
+    text: str
 
 
 class Compacting(Event, frozen=True, tag="compacting"):
@@ -186,7 +228,9 @@ AnyEvent: TypeAlias = (
     | Heard
     | Settled
     | ApprovalAsked
+    | ApprovalAnswered
     | ToolStarted
+    | ToolProgressed
     | Compacting
     | Waiting
     | Saved

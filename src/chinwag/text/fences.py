@@ -70,17 +70,13 @@ _MARKED = r"([ \t>*+.)\d-]*)(`{3,}|~{3,})(.*)"
 
 
 def _lines_with_marks(markdown: str) -> Iterator[str]:
-    at = 0
-    while (found := _next_mark(markdown, at)) >= 0:
-        start = markdown.rfind("\n", 0, found) + 1
-        at = markdown.find("\n", found)
-        at = len(markdown) if at < 0 else at
-        yield markdown[start:at]
-
-
-def _next_mark(markdown: str, at: int) -> int:
-    ticks, tildes = markdown.find("```", at), markdown.find("~~~", at)
-    return max(ticks, tildes) if ticks < 0 or tildes < 0 else min(ticks, tildes)
+    end = -1
+    for found in re.finditer("```|~~~", markdown):
+        if found.start() > end:
+            start = markdown.rfind("\n", 0, found.start()) + 1
+            end = markdown.find("\n", found.start())
+            end = len(markdown) if end < 0 else end
+            yield markdown[start:end]
 
 
 def _counted(marked: Sequence[Sequence[str]]) -> int:

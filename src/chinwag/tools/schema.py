@@ -80,7 +80,7 @@ def _parameters(function: Callable[..., Any], name: str) -> list[_Parameter]:
 def _types(function: Callable[..., Any], parameters: list[_Parameter], name: str) -> dict[str, Any]:
     target = function if inspect.isroutine(function) else type(function).__call__
     if isinstance(function, type):
-        target = function.__init__
+        target = function.__init__  # type: ignore[misc]  # the very class that will be called
     target = inspect.unwrap(target)
     try:
         hints = typing.get_type_hints(getattr(target, "func", target), include_extras=True)

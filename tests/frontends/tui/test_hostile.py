@@ -28,6 +28,7 @@ from chinwag.talk.entry import (
 from chinwag.talk.entry import Status as Came
 from chinwag.talk.message import Call, File, Result, Text, Thinking
 from chinwag.talk.session import Header, Headline, fold_all
+from chinwag.talk.tool import Risk
 from support.fakes import FakeDesk, Status, blank
 from support.hostile import ATTACKS, HIDDEN, raw_controls, unseen
 from support.pilot import pilot
@@ -78,7 +79,7 @@ def told(evil: str) -> list:
         e.Failed("X", evil, evil),
         e.Waiting(evil, 9.0),
         e.ToolStarted(Call("c", evil, evil)),
-        e.ApprovalAsked(Call("c", evil, evil)),
+        e.ApprovalAsked(Call("c", evil, evil), evil, "d", Risk.READ, evil, evil, evil, evil),
         e.Page(evil, evil),
         s.Toasted(evil),
         e.Listed((Header("id", headline=Headline(title=evil, model=evil)),)),

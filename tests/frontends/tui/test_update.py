@@ -37,6 +37,12 @@ def busy(idle):
     return after(idle, s.Submitted("one"))[0]
 
 
+def test_who_writes_is_said_before_a_long_session_is_there(idle):
+    state, effects = after(idle, e.Following("x", "process 7"))
+    assert (state.toast, effects) == ("open elsewhere: process 7", [])
+    assert after(state, e.Following("x", ""))[0].toast == ""
+
+
 def test_a_line_goes_to_the_desk_and_later_ones_wait_their_turn(idle):
     state, effects = after(idle, s.Submitted("one"), s.Submitted("two"), s.Submitted("three"))
     assert effects == [s.Handle("one")]

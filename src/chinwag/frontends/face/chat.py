@@ -8,6 +8,7 @@ end leaves no thread and no connection behind.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Self, TypeVar, Unpack
@@ -264,14 +265,17 @@ class _Line:
 
     def __init__(self) -> None:
         self.running: loop.Loop | None = None
+        self._turn = threading.Lock()
 
     def loop(self) -> loop.Loop:
-        if self.running is None or not self.running.usable:
-            self.running = loop.take()
-        return self.running
+        with self._turn:
+            if self.running is None:
+                self.running = loop.take()
+            return self.running
 
     def give_back(self) -> None:
-        running, self.running = self.running, None
+        with self._turn:
+            running, self.running = self.running, None
         if running is not None:
             loop.give_back(running)
 

@@ -31,6 +31,7 @@ from chinwag.stores.keeping import Keeping
 from chinwag.stores.opening import open_store
 from chinwag.stores.saver import ConflictReport, FailedReport, Report, SavedReport
 from chinwag.talk.entry import (
+    AnyEntry,
     AssistantSaid,
     Compacted,
     Mark,
@@ -38,12 +39,15 @@ from chinwag.talk.entry import (
     Status,
     SystemSet,
     Tagged,
+    Titled,
     ToolReturned,
     UserSaid,
+    new_id,
+    now,
 )
 from chinwag.talk.event import AnyEvent, Ear, Level, Notice
 from chinwag.talk.message import Message, Result, Role
-from chinwag.talk.session import Header, Session, slug
+from chinwag.talk.session import Header, Session, begin, fold_all, slug
 
 T = TypeVar("T")
 SAVE_PATIENCE = 5.0  # seconds to wait until what was said is safe
@@ -67,10 +71,14 @@ class Core:
         self._late: list[str] = []
         self._tasks: set[asyncio.Future[Any]] = set()
         self.keeper = self._make_keeper()
+        self._knowing = Knowing(asked.catalog)
         self.conversation = self._make_conversation()
         self.bill = Bill(self._price)
         if begin_with is not None:
             self.conversation.session = begin_with
+        elif not asked.session:  # nothing has to be read: it is as asked from the first instant
+            self.conversation.session = self._named_so(asked.title)
+            self._as_asked()
 
     # -- made of -------------------------------------------------------------------------------
 
@@ -91,7 +99,7 @@ class Core:
             meter=metering.meter(asked.tokenizer),
             defaults=Defaults(provider=choice[0], model=choice[1], system=asked.system),
             retrying=with_retries,
-            knowledge=Knowing(asked.catalog),
+            knowledge=self._knowing,
             fallback=asked.fallback,
             rules=asked.rules,
         )
@@ -99,9 +107,11 @@ class Core:
         return conversation
 
     def _price(self, provider: str, model: str) -> Price | None:
-        if Knowing(self.plan.catalog).terms(provider).local:
+        """None where nobody asks for money."""
+        known = self.conversation.known(provider, model)
+        if not known.is_priced and self._knowing.terms(provider).local:
             return None
-        return metering.price_of(self.conversation.known(provider, model))
+        return metering.price_of(known)
 
     @property
     def must_open(self) -> bool:
@@ -140,12 +150,22 @@ class Core:
             await self._take(self._begin_with)
         elif self.plan.session:
             await self._open_named(self.plan.session)
-        elif self.plan.title:
-            await self.conversation.begin(self._hear_late, self.plan.title)
-        await self._as_asked()
+        self._as_asked()
         self._opened = True
 
+    def _named_so(self, title: str) -> Session:
+        """A new session of that title."""
+        if not title:
+            return self.conversation.session
+        prompt = [SystemSet(text=self.plan.system)] if self.plan.system else []
+        lines: list[AnyEntry] = [*prompt, Titled(title=" ".join(title.split()))]
+        return fold_all(
+            begin(), [msgspec.structs.replace(line, id=new_id(), at=now()) for line in lines]
+        )
+
     async def _take(self, session: Session) -> None:
+        if await self.conversation.is_kept(session.id):
+            session = _reborn(session)  # what was gone on with there is not written over
         await self.conversation.begin_from(session, self._hear_late)
         self.resumed = bool(session.tally.messages)
 
@@ -158,7 +178,7 @@ class Core:
             await self.conversation.open(found.id, self._hear_late)
             self.resumed = True
 
-    async def _as_asked(self) -> None:
+    def _as_asked(self) -> None:
         """What the program asked for holds for a session that was there before, too."""
         talk, asked, hear = self.conversation, self.plan, self._hear_late
         system = asked.asked_system
@@ -251,7 +271,7 @@ class Core:
             case FailedReport(reason=reason):
                 self.problem = reason
                 self._late.append(f"not saved yet: {reason}")
-            case ConflictReport(session_id=session):
+            case ConflictReport(session_id=session) if not self.closed:
                 self._beside(self.conversation.conflicted(session, self._hear_late))
 
     def _beside(self, work: Awaitable[None]) -> None:
@@ -303,11 +323,18 @@ class Core:
 
     async def _safe(self) -> None:
         """Wait until what was said is safe; where the store cannot take it now, that is told."""
-        talk = self.conversation
-        if talk.unsaved and not await self.keeper.safe(
-            talk.session.id, len(talk.session), SAVE_PATIENCE
-        ):
+        if await self._is_safe():
+            return
+        while self._tasks:  # somebody else wrote it meanwhile: what we said goes on in a fork
+            await asyncio.wait(list(self._tasks))
+        if not await self._is_safe():
             self._late.append(f"not saved yet: {self.problem or 'the store is slow'}")
+
+    async def _is_safe(self) -> bool:
+        talk = self.conversation
+        if not talk.unsaved:
+            return True
+        return await self.keeper.safe(talk.session.id, len(talk.session), SAVE_PATIENCE)
 
     # -- turns -----------------------------------------------------------------------------------
 
@@ -545,6 +572,11 @@ def _store_url(asked: Plan) -> str:
             f"{store!r} is no store", hint='store="sqlite:sessions.db", or what open_store gave'
         )
     return url
+
+
+def _reborn(old: Session) -> Session:
+    """The same under an id of its own."""
+    return fold_all(begin(parent=old.id, parent_at=len(old)), old.entries)
 
 
 def _means(header: Header, name: str) -> bool:

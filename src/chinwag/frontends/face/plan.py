@@ -18,8 +18,8 @@ from chinwag.config.paths import Places, places
 from chinwag.context.compaction import Compactor
 from chinwag.engine.budget import Budget
 from chinwag.engine.budget import parse as read_budget
-from chinwag.engine.fitting import Rules
 from chinwag.engine.options import NAMES, read_option
+from chinwag.engine.room import Rules
 from chinwag.errors import ChinwagError, ConfigError, UsageError, UsageWrong, nearest
 from chinwag.frontends.face import tools as own_tools
 from chinwag.providers.base import Provider

@@ -8,10 +8,13 @@ late or cut into pieces it comes, and no key is held back for it: only what begi
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 ASK = "\x1b]11;?\x07"
+PATIENCE = 0.15
+"""Seconds an answer is expected in."""
 MOST = 64
 """A longer answer is none."""
 
@@ -42,7 +45,13 @@ class Listener:
         self._feed: Callable[[str], None] = parser.feed
         self._hear = hear
         self._held = ""
+        self._due = time.monotonic() + PATIENCE
         parser.feed = self.feed
+
+    @property
+    def owed(self) -> float:
+        """Seconds for which the answer may still come: who leaves before leaves it to the shell."""
+        return max(0.0, self._due - time.monotonic())
 
     def feed(self, data: str) -> None:
         """Pass on what is read, without answers."""
@@ -51,6 +60,7 @@ class Listener:
             return
         data = self._held + data
         for found in _ANSWER.finditer(data):
+            self._due = 0.0
             light = is_light(found[1])
             if light is not None:
                 self._hear(light)

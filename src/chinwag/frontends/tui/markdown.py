@@ -32,6 +32,9 @@ WINDOW = 20_000
 """So many characters are taken in at once: some 3 ms of work between two looks at the clock."""
 RUN = 32
 """Lines of code in one stretch."""
+CHAIN = 32
+"""After so many parts of one paragraph (32,000 characters) a line ends, or the end of an endless
+one could not be shown without laying out all of it."""
 AHEAD = 6
 """So many stretches of code are coloured at once to know the colours of the next."""
 HUGE = 20_000
@@ -75,6 +78,7 @@ class Document:
         self._block: CodeBlock | None = None
         self.run: _Run | None = None
         self._words: _Words | None = None
+        self._in_row = 0  # parts of the open paragraph
         self._late = False
         self._open: _Open | None = None
         self._held: deque[_Made] = deque()
@@ -182,9 +186,13 @@ class Document:
 
     def _add_words(self, section: Section, *, last: bool) -> None:
         if not last:
-            self._words = _Words(self, section, self._words)
-            self._done.append(self._words)
+            self._in_row += 1
+            ends = self._in_row % CHAIN == 0
+            part = _Words(self, section, self._words, last=ends)
+            self._words = None if ends else part
+            self._done.append(part)
             return
+        self._in_row = 0
         own, after = section.source, ""
         if "\n" in own:
             own, after = blocks.paragraph_end(own)
@@ -478,7 +486,8 @@ class _Open(Stretch):
         self._rest = rest
         self._fence = scanner.fence
         self._section = Section("open", rest, scanner.gap and not document.is_empty, scanner.start)
-        self._in_words = words if scanner.in_words else None
+        self._in_words = scanner.in_words
+        self._before = words
         self._block = block
         self._run = document.run
 
@@ -494,8 +503,8 @@ class _Open(Stretch):
     def _made(self) -> list[Line]:
         if self._fence is not None and self._block is not None:
             return self._code(self._fence, self._block)
-        if self._in_words is not None:
-            return self._words(self._in_words)
+        if self._in_words:
+            return self._words()
         if not self._rest.strip():
             return []
         lines = self._document.render(self._section, self._document.number)
@@ -510,11 +519,13 @@ class _Open(Stretch):
         state = block.begin() if self._run is None else self._run.state()
         return block.line(line, state)[0]
 
-    def _words(self, before: _Words) -> list[Line]:
+    def _words(self) -> list[Line]:
         document = self._document
         own, after = blocks.paragraph_end(self._rest)
         document.rendered += len(own)
-        text = before.followed_by(document.renderer.words(own.strip(), document.env))
+        text = document.renderer.words(own.strip(), document.env)
+        if self._before is not None:
+            text = self._before.followed_by(text)
         lines = document.renderer.text(text, document.columns)
         if after.strip():
             lines += [[], *document.render(Section("blocks", after), document.number)]

@@ -91,6 +91,7 @@ class Shell:
         self.transcript = Transcript()
         self._environ = os.environ if environ is None else environ
         self._theme = theme
+        self._listener: background.Listener | None = None
         self._calm = CALM if self._environ.get("REDUCED_MOTION") else 0.0
         self._looks = looks(theme, self._environ, light=background.told(self._environ))
         self._painted = painted
@@ -227,7 +228,11 @@ class Shell:
         self.leave()
 
     def leave(self) -> None:
-        """End the application (once)."""
+        """End the application (once); an answer of the terminal on its way is awaited."""
+        owed = self._listener.owed if self._listener is not None else 0.0
+        if owed and isinstance(self.output, terminal.Terminal):
+            asyncio.get_running_loop().call_later(owed, self.leave)
+            return
         future = self.app.future
         if future is not None and not future.done():
             self.app.exit()
@@ -395,7 +400,7 @@ class Shell:
         parser = getattr(self.app.input, "vt100_parser", None)
         plain = self._looks is looks("none", {})
         if parser is not None and depends(self._theme) and not plain:
-            background.Listener(parser, self._lit)
+            self._listener = background.Listener(parser, self._lit)
             self._write_raw(background.ASK)
 
     def _lit(self, light: bool) -> None:  # noqa: FBT001 (what is heard is one word)

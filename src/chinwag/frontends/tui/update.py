@@ -234,8 +234,10 @@ def _event(state: UiState, what: e.AnyEvent, now: float) -> Next:
 def _told(state: UiState, what: Telling) -> UiState:
     """What the program has to say or to offer."""
     match what:
-        case e.Heard() | e.Saved() | e.SaveFailed() | e.Learnt() | e.Following():
-            return state  # the footer and the tray ask the desk
+        case e.Heard() | e.Saved() | e.SaveFailed() | e.Learnt():
+            return state  # the footer asks the desk
+        case e.Following(owner=owner):
+            return replace(state, toast=f"open elsewhere: {owner}" if owner else "")
         case e.ApprovalAsked(call=call):
             return tell(state, Kind.WARNING, f"{call.name} asks to run: {call.arguments}")
         case e.Notice(text=text, level=level):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -138,6 +138,20 @@ class Dialect(Protocol):
         ...
 
     def read_profile(self, body: bytes, endpoint: Endpoint, model: str) -> Profile: ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A wire format in which a server can be asked to count: first how it would write a request
+    down as one text, then how many tokens that text is."""
+
+    def template_call(self, request: Request, endpoint: Endpoint) -> HttpCall: ...
+
+    def read_template(self, body: bytes, endpoint: Endpoint) -> str: ...
+
+    def tokens_call(self, text: str) -> HttpCall: ...
+
+    def read_tokens(self, body: bytes, endpoint: Endpoint) -> int: ...
 
 
 def is_loopback(host: str) -> bool:

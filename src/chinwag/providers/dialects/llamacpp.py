@@ -1,7 +1,8 @@
-"""llama.cpp's server: OpenAI's dialect, and what it says of itself at ``/props``.
+"""llama.cpp's server: OpenAI's dialect, what it says of itself at ``/props``, and how it counts.
 
 Invariant: the window is what a slot of the running server holds, not what the model was trained
-for; a server without ``/props`` says nothing.
+for; a server without ``/props`` says nothing. A request is counted as it would be read: written
+down by the model's own template, then cut up by its own vocabulary.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from chinwag.providers.base import Profile
-from chinwag.providers.dialects.base import Endpoint, HttpCall, read
+from chinwag.providers.base import Profile, Request
+from chinwag.providers.dialects.base import Endpoint, HttpCall, encoded, read
 from chinwag.providers.dialects.openai import OpenAI
 
 
@@ -35,6 +36,18 @@ class Props(msgspec.Struct):
 PROPS: Final = msgspec.json.Decoder(Props)
 
 
+class _Written(msgspec.Struct):
+    prompt: str
+
+
+class _Tokens(msgspec.Struct):
+    tokens: list[Any]
+
+
+_WRITTEN: Final = msgspec.json.Decoder(_Written)
+_TOKENS: Final = msgspec.json.Decoder(_Tokens)
+
+
 class LlamaCpp(OpenAI):
     """The dialect. Stateless."""
 
@@ -47,3 +60,16 @@ class LlamaCpp(OpenAI):
         props = read(PROPS, Props, body, endpoint.host)
         vision = (props.modalities or {}).get("vision")
         return Profile(window=props.window, sees=vision if isinstance(vision, bool) else None)
+
+    def template_call(self, request: Request, endpoint: Endpoint) -> HttpCall:
+        return HttpCall("POST", "//apply-template", {}, self.encode(request, endpoint).body)
+
+    def read_template(self, body: bytes, endpoint: Endpoint) -> str:
+        return read(_WRITTEN, _Written, body, endpoint.host).prompt
+
+    def tokens_call(self, text: str) -> HttpCall:
+        asked = {"content": text, "add_special": True, "parse_special": True}
+        return HttpCall("POST", "//tokenize", {}, encoded(asked))
+
+    def read_tokens(self, body: bytes, endpoint: Endpoint) -> int:
+        return len(read(_TOKENS, _Tokens, body, endpoint.host).tokens)
