@@ -24,7 +24,7 @@ FLOORS = (
     {"frontends.plain", "frontends.jsonl", "frontends.face", "frontends.tui"},
     {"roof"},
 )
-ROOF = {"__init__", "__main__", "attach", "boot", "cli", "cli_sessions", "files", "lists"} | {
+ROOF = {"__init__", "__main__", "attach", "boot", "cli", "cli_sessions", "completing", "files", "lists"} | {
     *("porter", "printed", "roads", "shelf", "wiring"),
 }
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

@@ -21,12 +21,12 @@ _HOMES = {
     "chinwag.frontends.face.reply": "Reply Step",
     "chinwag.frontends.face.store": "Store open_store",
     "chinwag.frontends.face.streams": "AsyncStream Stream",
-    "chinwag.frontends.face.tools": "tool",
     "chinwag.talk.delta": "Stop",
     "chinwag.talk.entry": "Status",
     "chinwag.talk.message": "Call File Image Message Result Role Text Thinking",
     "chinwag.talk.session": "Session",
     "chinwag.talk.usage": "Usage",
+    "chinwag.tools.declaring": "tool",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -69,12 +69,12 @@ if TYPE_CHECKING:
     from chinwag.frontends.face.reply import Reply, Step
     from chinwag.frontends.face.store import Store, open_store
     from chinwag.frontends.face.streams import AsyncStream, Stream
-    from chinwag.frontends.face.tools import tool
     from chinwag.talk.delta import Stop
     from chinwag.talk.entry import Status
     from chinwag.talk.message import Call, File, Image, Message, Result, Role, Text, Thinking
     from chinwag.talk.session import Session
     from chinwag.talk.usage import Usage
+    from chinwag.tools.declaring import tool
 
 __all__ = [
     "AsyncChat",

@@ -17,7 +17,7 @@ import typer
 
 from chinwag import __version__
 from chinwag.cli_sessions import Config, Data, Json, Store, sessions_app
-from chinwag.errors import ChinwagError, StoreError
+from chinwag.errors import ChinwagError, StoreError, UsageError
 from chinwag.frontends.codes import ANSWERED, FAILED, WRONG_USE
 from chinwag.roads import Asked, Flags
 
@@ -51,9 +51,8 @@ app.add_typer(keys_app, name="keys")
 PLANNED = {
     "tools": (),
     "mcp": ("add", "list", "remove", "test"),
-    "completion": ("bash", "zsh", "fish"),
 }
-COMMANDS = ("ask", "sessions", "models", "providers", "keys", "config", "doctor")
+COMMANDS = ("ask", "sessions", "models", "providers", "keys", "config", "doctor", "completion")
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
@@ -288,6 +287,19 @@ def keys_path(config: Config = "") -> None:
     from chinwag import lists
 
     raise typer.Exit(lists.keys_path(config))
+
+
+@app.command("completion")
+def completion(shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish")]) -> None:
+    """A script that lets the shell complete commands, options and names of sessions."""
+    from chinwag import completing
+
+    if shell not in completing.SHELLS:
+        raise UsageError(
+            f"no completion for {shell!r}", hint=f"one of {', '.join(completing.SHELLS)}"
+        )
+    tree = completing.nodes(typer.main.get_command(talk_app), typer.main.get_command(app))
+    typer.echo(completing.script(shell, tree), nl=False)
 
 
 # -- which of them --------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from chinwag import (
     Message,
     Overloaded,
     ProviderError,
-    SessionConflict,
+    SessionLocked,
     Status,
     TruncateCompactor,
     UsageError,
@@ -202,4 +202,12 @@ async def test_two_chats_in_one_memory_part_where_they_collide():
             assert [m.text for m in three.messages[-2:]] == ["from three", "3"]
             assert [m.text for m in one.messages[-2:]] == ["from one", "1"]
             assert one.id != three.id
-    assert SessionConflict
+
+
+async def test_what_could_not_be_opened_is_let_go_of(tmp_path):
+    url = f"file:{tmp_path}"
+    async with AsyncChat(provider=scripted(), model="s", store=url, session="trip") as chat:
+        await chat.send("hi")
+        with pytest.raises(SessionLocked):
+            async with AsyncChat(provider=scripted(), model="s", store=url, session="trip"):
+                pass

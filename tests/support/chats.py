@@ -29,7 +29,7 @@ def own_threads():
     return [t for t in threading.enumerate() if t.name.startswith(("chinwag", "saver"))]
 
 
-def until(true, patience=10.0):
+def until(true, patience=3.0):
     """Wait until ``true()``; whether it came so."""
     end = time.monotonic() + patience
     while time.monotonic() < end:

@@ -1,6 +1,6 @@
 """The real llama.cpp server, in a process of its own on a loopback port.
 
-    python tests/support/llama.py MODEL.gguf MOST_TOKENS     prints its address, then serves
+    python tests/support/llama.py MODEL.gguf MOST_TOKENS WINDOW    prints its address, then serves
 
 `xllamacpp` carries llama.cpp's own server; the model is `tiny_gguf`'s. A server is always ended by
 its process id, and ends by itself when its standard input closes (the tests died).
@@ -37,10 +37,10 @@ def may_skip() -> bool:
 class Server:
     """A server that answers. ``address`` has no path: `http://127.0.0.1:PORT`."""
 
-    def __init__(self, model: Path, most: int = 400) -> None:
+    def __init__(self, model: Path, most: int = 400, window: int = 8192) -> None:
         self._log = model.with_suffix(".log").open("wb")
         self._process = subprocess.Popen(
-            [sys.executable, __file__, str(model), str(most)],
+            [sys.executable, __file__, str(model), str(most), str(window)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -90,21 +90,21 @@ def _healthy(address: str) -> bool:
 
 
 @contextlib.contextmanager
-def serving(model: Path, most: int = 400) -> Iterator[Server]:
-    server = Server(model, most)
+def serving(model: Path, most: int = 400, window: int = 8192) -> Iterator[Server]:
+    server = Server(model, most, window)
     try:
         yield server
     finally:
         server.end()
 
 
-def _serve(model: str, most: int) -> None:
+def _serve(model: str, most: int, window: int) -> None:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
     params.model.path = model
     params.model_alias = {Path(model).stem}
-    params.n_ctx = 16384
+    params.n_ctx = 2 * window
     params.n_parallel = 2
     params.n_predict = most
     params.cpuparams.n_threads = 1
@@ -119,4 +119,4 @@ def _serve(model: str, most: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], int(sys.argv[2]))
+    _serve(sys.argv[1], *map(int, sys.argv[2:]))

@@ -21,6 +21,14 @@ TEMPLATE = (
     "{% for m in messages %}<|turn|>{{ m.role }}\n{{ m.content }}<|stop|>{% endfor %}"
     "{% if add_generation_prompt %}<|turn|>assistant\n{% endif %}"
 )
+TOOL_TEMPLATE = (  # one that tells the model of tools, and of calls and results
+    "{% if tools %}<|turn|>tools\n{% for t in tools %}{{ t | tojson }}\n{% endfor %}<|stop|>{% endif %}"
+    "{% for m in messages %}<|turn|>{{ m.role }}\n{% if m.content %}{{ m.content }}{% endif %}"
+    "{% if m.tool_calls %}{% for c in m.tool_calls %}<tool_call>"
+    "{{ {'name': c.function.name, 'arguments': c.function.arguments} | tojson }}</tool_call>"
+    "{% endfor %}{% endif %}<|stop|>{% endfor %}"
+    "{% if add_generation_prompt %}<|turn|>assistant\n{% endif %}"
+)
 SCRIPT = (
     "Every| harbour| keeps| a| lamp| for| ships| that| come| late.|\n\n"
     "- count| the| masts\n|- then| the |ropes\n\n|```python\n|print(|'moored')|\n```|\n\nSo|"
@@ -60,7 +68,14 @@ def merges_of(words: list[str]) -> list[str]:
     return list(found)
 
 
-def write(path: Path, *, layers: int = 1, width: int = 128, endless: int = 0) -> Path:
+def write(
+    path: Path,
+    *,
+    layers: int = 1,
+    width: int = 128,
+    endless: int = 0,
+    template: str = TEMPLATE,
+) -> Path:
     """Write the model. ``layers`` and ``width`` make it slower and change nothing else."""
     import gguf
 
@@ -71,7 +86,7 @@ def write(path: Path, *, layers: int = 1, width: int = 128, endless: int = 0) ->
     known = dict.fromkeys([*(letters[b] for b in range(256)), *parts, *said])
     tokens = [*known, START, STOP, TURN]
     out = gguf.GGUFWriter(str(path), "llama")
-    _describe(out, tokens, merges, layers, width)
+    _describe(out, tokens, merges, layers, width, template)
     _weigh(out, tokens, said, layers, width, loops=bool(endless))
     out.write_header_to_file()
     out.write_kv_data_to_file()
@@ -81,7 +96,12 @@ def write(path: Path, *, layers: int = 1, width: int = 128, endless: int = 0) ->
 
 
 def _describe(
-    out: gguf.GGUFWriter, tokens: list[str], merges: list[str], layers: int, width: int
+    out: gguf.GGUFWriter,
+    tokens: list[str],
+    merges: list[str],
+    layers: int,
+    width: int,
+    template: str,
 ) -> None:
     import gguf
 
@@ -105,7 +125,7 @@ def _describe(
     out.add_bos_token_id(len(tokens) - 3)
     out.add_eos_token_id(len(tokens) - 2)
     out.add_add_bos_token(False)
-    out.add_chat_template(TEMPLATE)
+    out.add_chat_template(template)
 
 
 def _weigh(

@@ -25,6 +25,7 @@ from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import Status
 from chinwag.talk.event import Ear, Level, Notice, Requested, Waiting
 from chinwag.talk.session import Session
+from chinwag.talk.tool import ToolSpec
 
 
 class Asks(Protocol):
@@ -35,6 +36,11 @@ class Asks(Protocol):
 
     @property
     def system(self) -> str: ...
+
+    @property
+    def tools(self) -> Sequence[ToolSpec]:
+        """What is offered, in whatever form the model is told of it."""
+        ...
 
     def request(self, key: Key, profile: Profile) -> Request:
         """Raises UsageError where there is nothing to answer."""
@@ -107,7 +113,7 @@ class Asking:
                 asks.spends(key)
             except ChinwagError as error:
                 raise CouldNotAsk(key, error) from error
-            own_count, _ = self._scale.own(asks.session, asks.system, key[1], request.tools)
+            own_count, _ = self._scale.own(asks.session, asks.system, key[1], asks.tools)
             asked = Asked(*key, request, own_count, asks.begin_part(key))
             outcome = await self._heard_out(asks, provider, asked, hear, stop, leave)
             failed_first = outcome.status is Status.FAILED and not stop.is_set()
@@ -136,7 +142,7 @@ class Asking:
         """One model's answer; what it refuses of the request is left out and asked again."""
         request = asked.request
         while True:
-            used, exact = self._scale.used(asks.session, asks.system, asked.key, request.tools)
+            used, exact = self._scale.used(asks.session, asks.system, asked.key, asks.tools)
             hear(Requested(asked.provider, asked.model, used, exact))
             outcome = await listen(
                 self._retrying(

@@ -3,7 +3,8 @@
 Invariants: `settle` folds, tells, hands to the keeper, in that order, and nothing else changes a
 session. What a person said is safe (or known not to be savable, and said so) before the request
 leaves. A session that holds nothing said by anybody is not written: looking in leaves no litter.
-One turn runs at a time; an interruption is a flag the turn reads. A turn settles one answer: where
+One turn runs at a time; an interruption is a flag the turn reads. An answer that calls tools is
+followed by their results and the next answer (`rounds`). Each request settles one answer: where
 another model was asked because the first could not, or one was asked again without what it
 refuses, that is said, and the entry names who answered.
 """
@@ -14,7 +15,8 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -66,11 +68,19 @@ from chinwag.talk.event import (
     Settled,
     failed,
 )
-from chinwag.talk.message import AnyPart, Image, Text
+from chinwag.talk.message import AnyPart, Call, Image, Text
 from chinwag.talk.session import Session, begin, fold, fold_all
 from chinwag.talk.tool import ToolSpec
 
+if TYPE_CHECKING:  # a talk without tools has none of this
+    from chinwag.engine.rounds import Rounds
+    from chinwag.engine.tooling import Tooling
+    from chinwag.talk.event import Verdict
+
 SAVE_PATIENCE = 5.0  # seconds a request waits for the disk before it goes out all the same
+
+LEAST_RESULT = 2000  # bytes of a tool's output that a model is told, however small its window
+BYTES_A_TOKEN = 3
 
 CONTINUE = "Continue exactly where you stopped, without repeating anything."
 
@@ -139,6 +149,8 @@ class Conversation(Shelf):
         #: Why the last turn has no (whole) answer; None where it has, or a person stopped it.
         self.failure: ChinwagError | None = None
         self._draft = DraftCount()
+        self._tooling: Tooling | None = None
+        self._rounds: Rounds | None = None
 
     # -- questions ----------------------------------------------------------------------------
 
@@ -165,7 +177,20 @@ class Conversation(Shelf):
     @property
     def tools(self) -> Sequence[ToolSpec]:
         """What is offered to the model that answers next."""
-        return ()
+        return self._tooling.offered() if self._tooling else ()
+
+    @property
+    def tooling(self) -> Tooling | None:
+        """What may be called, and on whose word; None where nothing may."""
+        return self._tooling
+
+    def use(self, tooling: Tooling | None) -> None:
+        """What may be called from now on."""
+        self._tooling, self._rounds = tooling, None
+        if tooling is not None:
+            from chinwag.engine.rounds import Rounds
+
+            self._rounds = Rounds(self, tooling)
 
     @property
     def unsaved(self) -> int:
@@ -290,7 +315,7 @@ class Conversation(Shelf):
         with self._stoppable() as stop:
             n = self.settle(said, hear)
             key = choice or self.choice
-            await self._turn(*key, hear, stop, self._when_safe(n, hear, stop))
+            await self._answered(key, hear, stop, self._when_safe(n, hear, stop))
 
     def _can_fit(self, said: AnyEntry, text: str, hear: Ear, choice: Key | None = None) -> None:
         """Raises ContextOverflow, the typed text given back, before anything is settled."""
@@ -348,7 +373,9 @@ class Conversation(Shelf):
             raise UsageError(f"there is no message {n}", hint="/history lists them with numbers")
         self.settle(Marked(of=n, mark=mark), hear)
 
-    def _when_safe(self, n: int, hear: Ear, stop: asyncio.Event) -> Leave:
+    def _when_safe(
+        self, n: int, hear: Ear, stop: asyncio.Event, what: str = "your message"
+    ) -> Leave:
         """Waits until entry ``n`` is on stable storage, or it is known that it cannot be now.
 
         The request is made ready while the disk works, and held back until then. Where the person
@@ -359,7 +386,7 @@ class Conversation(Shelf):
         async def leave() -> None:
             nonlocal known
             if not known and not await self._keeper.safe(session, n, SAVE_PATIENCE):
-                text = "your message could not be saved yet; asking all the same"
+                text = f"{what} could not be saved yet; asking all the same"
                 hear(Notice(text, Level.WARNING))
             known = True  # a second attempt need not say it again
             if stop.is_set():
@@ -373,7 +400,7 @@ class Conversation(Shelf):
         ``choice`` names another (provider, model) for this once.
         """
         with self._stoppable() as stop:
-            return await self._turn(*(choice or self.choice), hear, stop)
+            return await self._answered(choice or self.choice, hear, stop)
 
     @contextmanager
     def _stoppable(self) -> Iterator[asyncio.Event]:
@@ -384,6 +411,15 @@ class Conversation(Shelf):
             yield self._stop
         finally:
             self._stop = None
+
+    async def _answered(
+        self, key: Key, hear: Ear, stop: asyncio.Event, leave: Leave = at_once
+    ) -> Outcome | None:
+        """An answer; and where it calls tools, what they give and the next one, to the last."""
+        outcome = await self._turn(*key, hear, stop, leave)
+        if self._rounds is None:
+            return outcome
+        return await self._rounds.follow(outcome, hear, stop)
 
     async def _turn(
         self, provider: str, model: str, hear: Ear, stop: asyncio.Event, leave: Leave = at_once
@@ -400,9 +436,15 @@ class Conversation(Shelf):
     def request(self, key: Key, profile: Profile) -> Request:
         """What would be sent to ``key`` now. Raises UsageError where there is nothing to answer."""
         options = refusals.without(self.options, self._models.refused(key))
-        built = requests.build(self.session, model=key[1], profile=profile, options=options)
+        built = requests.build(
+            self.session, model=key[1], profile=profile, options=options, tools=self.tools
+        )
         if not built.messages:
             raise UsageError("there is nothing to answer yet", hint="type a message first")
+        if built.tools and profile.tools is False:
+            from chinwag.engine import react
+
+            return react.asked(built, built.tools)
         return built
 
     def report_switch(self, hear: Ear) -> None:
@@ -424,6 +466,7 @@ class Conversation(Shelf):
             model=self.choice[1],
             profile=self.known(*self.choice),
             options=self.options,
+            tools=self.tools,
         )
         return built, used + tokens, exact and bool(tokenizer)
 
@@ -458,6 +501,10 @@ class Conversation(Shelf):
 
     def _settle_answer(self, outcome: Outcome, asked: Asked, hear: Ear) -> None:
         entry = answer(outcome, provider=asked.provider, model=asked.model)
+        if self.tools and self._models.known(asked.key).tools is False:
+            from chinwag.engine import react
+
+            entry = react.called(entry, len(self.session) + 1)
         if self.purse.stopped and outcome.status is Status.INTERRUPTED:
             spent = BudgetSpent(
                 f"stopped at the budget of {self.purse.budget}; what was heard is kept",
@@ -501,6 +548,50 @@ class Conversation(Shelf):
         self._stop.set()
         return True
 
+    # -- tools (rounds.py) --------------------------------------------------------------------
+
+    def answer_approval(self, call_id: str, digest: str, verdict: Verdict, word: str = "") -> bool:
+        """What a person says to the call that waits; ``word`` goes to the model with a no.
+
+        False, and nothing happens, where no call waits that is just the one that was shown.
+        """
+        return self._rounds is not None and self._rounds.answer(call_id, digest, verdict, word)
+
+    @property
+    def spent(self) -> Decimal:
+        """US dollars that went for answers so far, where prices are known."""
+        return self.purse.spent_dollars
+
+    async def ask_again(self, key: Key, hear: Ear, stop: asyncio.Event) -> Outcome | None:
+        """Ask ``key`` to answer what the tools gave, once that is safe."""
+        leave = self._when_safe(len(self.session), hear, stop, "what the tools gave")
+        return await self._turn(*key, hear, stop, leave)
+
+    def ends_early(self, why: ChinwagError, hear: Ear) -> None:
+        """The turn ends without a whole answer."""
+        self.failure = why
+        hear(failed(why))
+
+    async def on_record(self, hear: Ear) -> None:
+        """Returns when the calls are safe, or known not to be savable now."""
+        through = len(self.session)
+        if self._on_disk and not await self._keeper.safe(self.session.id, through, SAVE_PATIENCE):
+            hear(Notice("the calls could not be saved yet; they run all the same", Level.WARNING))
+
+    async def put_away(self, data: bytes, hear: Ear) -> str:
+        """Keep a long output beside the session; its SHA-256, "" where it cannot be kept."""
+        try:
+            return await self._keeper.call(lambda store: store.put_blob(data))
+        except ChinwagError as error:
+            text = f"the whole output could not be kept: {error.message}"
+            hear(Notice(text, Level.WARNING))
+            return ""
+
+    def room_for_results(self, count: int) -> int:
+        """Bytes each of ``count`` results may have: together at most half of what fits."""
+        room = self.fitting.room(self, self.choice)
+        return max(LEAST_RESULT, room.free // 2 * BYTES_A_TOKEN // max(1, count))
+
     # -- going back and on --------------------------------------------------------------------
 
     async def retry(self, hear: Ear, choice: tuple[str, str] | None = None) -> None:
@@ -516,7 +607,8 @@ class Conversation(Shelf):
         """Ask the model to continue an answer that was cut: word by word where its server can."""
         if self.session.last_answer is None:
             raise UsageError("there is no answer to continue", hint="type a message first")
-        if requests.is_cut(self.session.entry(self.session.head)) and self._goes_on():
+        head = self.session.entry(self.session.head)
+        if _is_open(head) or (requests.is_cut(head) and self._goes_on()):
             await self.answer(hear)
         else:
             await self.say(CONTINUE, hear)
@@ -583,6 +675,12 @@ class Conversation(Shelf):
 
     def _changed(self) -> None:
         self._telling.begin(self.session)
+
+
+def _is_open(head: AnyEntry) -> bool:
+    """Whether a model is to speak next: it called tools, or they have answered."""
+    calls = isinstance(head, AssistantSaid) and any(isinstance(p, Call) for p in head.parts)
+    return calls or isinstance(head, ToolReturned)
 
 
 def _size(delta: AnyDelta) -> int:

@@ -49,6 +49,8 @@ class Models:
             found = self._knowledge.profile(*key, Profile())
         if refusals.PICTURES in self.refused(key):
             found = msgspec.structs.replace(found, sees=False)
+        if refusals.TOOLS in self.refused(key):
+            found = msgspec.structs.replace(found, tools=False)
         if (limit := self._narrow.get(key)) and limit < (found.room or limit + 1):
             found = msgspec.structs.replace(found, window=limit)
         return found

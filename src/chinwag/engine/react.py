@@ -15,8 +15,8 @@ from typing import Final
 import msgspec
 
 from chinwag.providers.base import Request
-from chinwag.talk.entry import AssistantSaid
 from chinwag.talk.delta import Stop
+from chinwag.talk.entry import AssistantSaid
 from chinwag.talk.message import AnyPart, Call, Message, Result, Role, Text, Thinking
 from chinwag.talk.tool import ToolSpec
 
@@ -67,7 +67,7 @@ def called(answer: AssistantSaid, n: int) -> AssistantSaid:
 
 
 def parse(text: str) -> tuple[str, str] | None:
-    """(tool, its arguments as JSON) where ``text`` is one object of the form, perhaps in a fence."""
+    """(tool, its arguments as JSON) where ``text`` is one object of the form, or that in a fence."""
     fenced = _FENCE.fullmatch(text)
     body = fenced[1] if fenced else text
     if not body.lstrip().startswith("{"):

@@ -17,6 +17,7 @@ from chinwag.providers.base import Options, Request
 from chinwag.talk.message import Image
 
 PICTURES = "pictures"
+TOOLS = "tools"
 LIMIT_NAMED_OTHERWISE = "max_completion_tokens"
 
 # Options, and what they are called on the wires.
@@ -36,11 +37,12 @@ _UNSUPPORTED = (
     r"|cannot (?:both )?be (?:specified|set|used)|must be unset|may only be set|is not enabled"
     r"|cannot find field|extra inputs|not available|must be a string"
 )
+_TOOL = r"(?i)\btools?\b|tool_choice|\bfunction[ _]?call"
 _PICTURE = r"(?i)\bimages?\b|image_url|input_image|\bvision\b|multi-?modal|content must be a string"
 
 
 def refused(error: ChinwagError | None, request: Request) -> str:
-    """What ``request`` held that ``error`` refuses: an option's name, `pictures`, or ""."""
+    """What ``request`` held that ``error`` refuses: an option's name, `pictures`, `tools`, or ""."""
     if not isinstance(error, BadRequest) or not re.search(_UNSUPPORTED, error.message):
         return ""
     found = [
@@ -50,6 +52,8 @@ def refused(error: ChinwagError | None, request: Request) -> str:
     ]
     if found:
         return min(found)[1]
+    if request.tools and re.search(_TOOL, error.message):
+        return TOOLS
     return PICTURES if _shows(request) and re.search(_PICTURE, error.message) else ""
 
 
@@ -90,6 +94,8 @@ def told(name: str, who: str) -> str:
     """One sentence for the person."""
     if name == PICTURES:
         return f"{who} does not take pictures: asked again with their names instead"
+    if name == TOOLS:
+        return f"{who} does not take tools: asked again with their description in words"
     if name == LIMIT_NAMED_OTHERWISE:
         return f"{who} wants max_tokens as {name}: asked again so"
     return f"{who} does not take {name}: asked again without it, as from now on"

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+from contextlib import aclosing
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from chinwag.engine import approvals
 from chinwag.engine.approvals import Ask, Deny, Run
+from chinwag.engine.models import Key
 from chinwag.engine.rules import Rule
-from chinwag.engine.rules import parse as read_rule
 from chinwag.engine.tooling import Bounds, Tooling
 from chinwag.engine.turn import Outcome
 from chinwag.errors import ChinwagError, StepsSpent
@@ -50,7 +51,20 @@ class Talks(Protocol):
     @property
     def session(self) -> Session: ...
 
+    @property
+    def spent(self) -> Decimal:
+        """US dollars so far."""
+        ...
+
     def settle(self, entry: AnyEntry, hear: Ear) -> int: ...
+
+    async def ask_again(self, key: Key, hear: Ear, stop: asyncio.Event) -> Outcome | None:
+        """Ask ``key`` to answer what is there now, when it is safe; None where that failed."""
+        ...
+
+    def ends_early(self, why: ChinwagError, hear: Ear) -> None:
+        """The turn has no whole answer, and why."""
+        ...
 
     async def on_record(self, hear: Ear) -> None:
         """Returns when what is settled is safe, or known not to be savable now."""
@@ -130,13 +144,32 @@ class Rounds:
         asking.said.set_result((verdict, word))
         return True
 
+    # -- the loop -----------------------------------------------------------------------------
+
+    async def follow(
+        self, outcome: Outcome | None, hear: Ear, stop: asyncio.Event
+    ) -> Outcome | None:
+        """After an answer: while it calls tools, run them and ask again. The last outcome."""
+        talk = self._talk
+        turn = Turn(self._tooling.bounds, talk.spent)
+        while outcome is not None and (answer := _calling(talk.session)) is not None:
+            await self.settle(answer, turn, hear, stop)
+            if stop.is_set() or answer.status is not Status.COMPLETE:
+                break
+            if why := turn.ends(talk.spent):
+                talk.ends_early(spent_steps(why), hear)
+                break
+            outcome = await talk.ask_again((answer.provider, answer.model), hear, stop)
+        return outcome
+
     # -- a round ------------------------------------------------------------------------------
 
-    async def settle(self, answer: AssistantSaid, turn: Turn, hear: Ear, stop: asyncio.Event) -> None:
+    async def settle(
+        self, answer: AssistantSaid, turn: Turn, hear: Ear, stop: asyncio.Event
+    ) -> None:
         """Give each call of ``answer`` its result."""
         calls = [part for part in answer.parts if isinstance(part, Call)]
         fates = [self._fate(call, answer, turn) for call in calls]
-        open_ = iter(calls)
         settled = 0
         try:
             await self._talk.on_record(hear)
@@ -144,11 +177,12 @@ class Rounds:
                 if isinstance(fate, Ready):
                     fates[at] = await self._approved(fate, hear, stop)
             for batch in _batches(fates):
-                async for entry in self._run(batch, len(calls), hear, stop):
-                    self._talk.settle(entry, hear)
-                    settled += 1
+                async with aclosing(self._run(batch, len(calls), hear, stop)) as entries:
+                    async for entry in entries:
+                        self._talk.settle(entry, hear)
+                        settled += 1
         finally:
-            for call in list(open_)[settled:]:  # whoever waited here was taken away
+            for call in calls[settled:]:  # whoever waited here was taken away
                 self._talk.settle(ToolReturned(result=denied(call, PERSON)), hear)
 
     def _fate(self, call: Call, answer: AssistantSaid, turn: Turn) -> Ready | Result:
@@ -234,7 +268,7 @@ class Rounds:
 
     async def _run(
         self, batch: Sequence[Ready | Result], count: int, hear: Ear, stop: asyncio.Event
-    ) -> _Entries:
+    ) -> AsyncGenerator[ToolReturned, None]:
         """The results of calls that may run together, in their order."""
         limit = asyncio.Semaphore(self._tooling.bounds.together)
 
@@ -281,6 +315,14 @@ class Rounds:
         )
 
 
+def _calling(session: Session) -> AssistantSaid | None:
+    """The newest answer, where it calls and has no result yet."""
+    entry = session.entry(session.head)
+    if isinstance(entry, AssistantSaid) and any(isinstance(p, Call) for p in entry.parts):
+        return entry
+    return None
+
+
 class _Asking(msgspec.Struct):
     """A call that waits for a person's word."""
 
@@ -312,7 +354,8 @@ async def _first(
     """What was said; None where the turn was stopped before."""
     stopper = asyncio.ensure_future(stop.wait())
     try:
-        await asyncio.wait({said, stopper}, return_when=asyncio.FIRST_COMPLETED)
+        both: set[asyncio.Future[Any]] = {said, stopper}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         return said.result() if said.done() and not stop.is_set() else None
     finally:
         stopper.cancel()

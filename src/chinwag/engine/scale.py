@@ -57,6 +57,7 @@ class Scale:
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
         self._reports: dict[Key, _Report] = {}
+        self._told: tuple[Sequence[ToolSpec], str, int] = ((), "", 0)
         self._cut: set[str] = set()  # ids of answers whose report is of a prompt that was cut
 
     def is_exact(self, model: str) -> bool:
@@ -120,7 +121,13 @@ class Scale:
     def fixed(self, system: str, tools: Sequence[ToolSpec], model: str) -> int:
         """Our own count of what every request carries: the system prompt and the tools."""
         prompt = self.meter.count(system, model)[0] + MESSAGE_OVERHEAD if system else 0
-        return prompt + (self.meter.count(_schemas(tools), model)[0] if tools else 0)
+        return prompt + (self._tooled(tools, model) if tools else 0)
+
+    def _tooled(self, tools: Sequence[ToolSpec], model: str) -> int:
+        """The tools alone: the same ones are asked about in every frame."""
+        if self._told[:2] != (tools, model):
+            self._told = (tools, model, self.meter.count(_schemas(tools), model)[0])
+        return self._told[2]
 
     def own(
         self, session: Session, system: str, model: str, tools: Sequence[ToolSpec] = ()

@@ -39,7 +39,7 @@ class Bounds(msgspec.Struct, frozen=True):
     together: int = TOGETHER
 
 
-async def _kept_nowhere(rule: Rule, *, allow: bool) -> None:
+async def _kept_nowhere(rule: Rule, *, allow: bool) -> None:  # noqa: ARG001 - the promise's
     raise UsageError(f"the rule {rule} can be kept nowhere here", hint="it holds for this session")
 
 
@@ -77,8 +77,7 @@ class Tooling:
         self._here: dict[str, tuple[Lasting, ...]] = {}
         self._never_here: dict[str, tuple[Rule, ...]] = {}
         self._all = offer == "all"
-        names = () if isinstance(offer, str) else offer
-        self._on = set(toolbox.chosen(offer if isinstance(offer, str) else names)._tools)
+        self._on = {tool.spec.name for tool in toolbox.chosen(offer)}
         self._off: set[str] = set()
         self._seen: tuple[tuple[ToolSpec, ...], tuple[ToolSpec, ...]] = ((), ())
 

@@ -181,15 +181,23 @@ async def _gone(process: asyncio.subprocess.Process) -> None:
     """Nobody is left. The supervisor ends the rest when it is told; if it does not, it goes too."""
     _end(process)
     try:
-        await asyncio.wait_for(process.wait(), _LAST)
+        await asyncio.wait_for(_over(process), _LAST)
     except (TimeoutError, asyncio.CancelledError):
         if process.returncode is None:
             process.kill()
             await process.wait()
-        raise_if_cancelled()
+        _raise_if_cancelled()
 
 
-def raise_if_cancelled() -> None:
+async def _over(process: asyncio.subprocess.Process) -> None:
+    """Its pipes are read to their ends, or they would stay open here."""
+    for stream in (process.stdout, process.stderr):
+        while stream is not None and await stream.read(_CHUNK):
+            pass
+    await process.wait()
+
+
+def _raise_if_cancelled() -> None:
     """A cancellation that came while we were clearing up still counts."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():

@@ -9,7 +9,8 @@ child's standard input is empty, its errors go where its output goes, and no oth
 open in it; in a passed-through run (an MCP server) all three are the caller's.
 """
 
-# ruff: noqa: PTH  # pathlib would double the time it takes to start
+# pathlib would double the time it takes to start.
+# ruff: noqa: PTH116, PTH123, PTH208
 from __future__ import annotations
 
 import json

@@ -177,7 +177,11 @@ class AsyncChat(Reading):
             await engine.closed(self._core)
 
     async def __aenter__(self) -> Self:
-        await self._core.ready()
+        try:
+            await self._core.ready()
+        except BaseException:
+            await self.__aexit__(True)
+            raise
         return self
 
     async def __aexit__(self, kind: object, *_: object) -> None:

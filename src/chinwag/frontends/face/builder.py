@@ -23,7 +23,7 @@ class Builder(Generic[C]):
         self._model = name
         return self
 
-    def tools(self, *functions: Callable[..., Any]) -> Self:
+    def tools(self, *functions: Any) -> Self:
         self._settings["tools"] = functions
         return self
 

@@ -84,8 +84,7 @@ class Chat(Reading):
             try:
                 self._run(core.ready())
             except BaseException:
-                self._end.detach()
-                line.give_back()
+                self._end()  # what was opened until then is let go of
                 raise
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:

@@ -63,8 +63,8 @@ class Settings(TypedDict, total=False):
     keep: int
     #: What writes summaries, or lets messages go (F036).
     compactor: Compactor
-    #: Functions the model may call (F009).
-    tools: Sequence[Callable[..., Any]]
+    #: Functions the model may call, or dicts that describe them (F009).
+    tools: Sequence[Any]
     #: Answers in a row that may call tools, in one turn (F017).
     max_steps: int
     #: Where sessions are kept: a URL, or what `open_store` gave.
@@ -106,7 +106,7 @@ class Plan:
             keep=whole("keep", get("keep")) or 50,
             compactor=_compactor(get("compactor")),
         )
-        self.tools = own_tools.checked(get("tools", ()))
+        self.tools = own_tools.toolbox(get("tools", ()))
         self.max_steps = whole("max_steps", get("max_steps")) or STEPS
         self.metadata = metadata(get("metadata", {}))
         self.budget = budget(get("budget"))

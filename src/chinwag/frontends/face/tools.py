@@ -1,85 +1,25 @@
-"""How a program says that a function is a tool. What runs tools lies elsewhere.
+"""The functions a program lets the model call, as tools. What runs them lies in the engine.
 
-Invariant: decorating changes nothing about the function; what was said is only noted on it.
+Invariant: what is wrong with one is said when the chat is made, by its name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, TypeVar, overload
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from chinwag.errors import UsageError
-from chinwag.talk.tool import Risk
 
-F = TypeVar("F", bound=Callable[..., Any])
-RiskName = Literal["read", "write", "network", "execute"]
-NOTE = "__chinwag_tool__"
+if TYPE_CHECKING:
+    from chinwag.tools.base import Toolbox
 
 
-class Declared(msgspec.Struct, frozen=True):
-    """What was said of a function. ``timeout`` in seconds, None for the usual one."""
-
-    name: str
-    description: str
-    risk: Risk
-    timeout: float | None = None
-
-
-@overload
-def tool(function: F) -> F: ...
-
-
-@overload
-def tool(
-    *,
-    name: str = "",
-    description: str = "",
-    risk: RiskName = "execute",
-    timeout: float | None = None,
-) -> Callable[[F], F]: ...
-
-
-def tool(
-    function: F | None = None,
-    *,
-    name: str = "",
-    description: str = "",
-    risk: RiskName = "execute",
-    timeout: float | None = None,
-) -> F | Callable[[F], F]:
-    """Make a function a tool (F009, F083): `@tool` or `@tool(risk="read")`.
-
-    Its name and docstring are what the model reads, unless others are given; ``risk`` says what a
-    call may do to the world, ``timeout`` how many seconds it may take. Raises UsageError.
-    """
-
-    def mark(given: F) -> F:
-        setattr(given, NOTE, _declared(given, name, description, risk, timeout))
-        return given
-
-    return mark if function is None else mark(function)
-
-
-def _declared(
-    function: Callable[..., Any], name: str, description: str, risk: str, timeout: float | None
-) -> Declared:
-    if not callable(function):
-        raise UsageError(f"{function!r} cannot be called, so it is no tool", hint="@tool def …")
-    if risk not in set(Risk):
-        raise UsageError(f"no risk is called {risk!r}", hint=f"there is {', '.join(Risk)}")
-    if timeout is not None and timeout <= 0:
-        raise UsageError(f"a tool cannot end within {timeout:g} s", hint="give a number above 0")
-    said = description or (function.__doc__ or "").strip()
-    return Declared(name or getattr(function, "__name__", "tool"), said, Risk(risk), timeout)
-
-
-def checked(tools: object) -> tuple[Callable[..., Any], ...]:
-    """``tools`` as given to a chat. Raises UsageError for what cannot be called."""
+def toolbox(tools: object) -> Toolbox | None:
+    """``tools`` as given to a chat; None for none. Raises UsageError for what is no tool."""
     if callable(tools) or not isinstance(tools, list | tuple):
         raise UsageError("tools are given as a list", hint="tools=[get_time, read_page]")
-    for each in tools:
-        if not callable(each):
-            raise UsageError(f"{each!r} is no tool: it cannot be called", hint="give functions")
-    return tuple(tools)
+    if not tools:
+        return None
+    from chinwag.tools.base import Toolbox as Box  # a chat without tools has none of this
+    from chinwag.tools.functions import from_any
+
+    return Box(from_any(each) for each in tools)
