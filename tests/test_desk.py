@@ -219,3 +219,15 @@ async def test_closing_stops_what_runs():
     assert await a_desk.close() == []
     await asyncio.wait_for(turn, 1)
     assert a_desk.session.last_answer.text == "so "
+
+
+async def test_what_a_store_says_of_itself_is_told_once():
+    keeper, heard = StoreKeeper(), []
+    keeper.notices = ("this server may lose messages",)
+    a_desk = desk(keeper=keeper)
+    await a_desk.start(heard.append)
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+    told = [e.text for e in heard if isinstance(e, Notice)]
+    assert told.count("this server may lose messages") == 1
+    await a_desk.close()

@@ -308,7 +308,16 @@ class Desk:
         if self._windows is not None:
             self._windows.begin(self._late)
         self._in_background(self._fetch())
+        self._in_background(self._ask_store())
         await self._offer(self._late)
+
+    async def _ask_store(self) -> None:
+        """What the store has to say of itself: a server that may lose what it acknowledged."""
+        try:
+            for text in await self.conversation.store_notices():
+                self._late(Notice(text, Level.WARNING))
+        except ChinwagError:
+            pass  # a store that is not there says so when it is needed
 
     async def _as_asked(self, opening: Opening, hear: Ear) -> None:
         """What the command line asked for holds for the session that was opened, too."""

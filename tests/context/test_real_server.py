@@ -58,7 +58,8 @@ TOOLS = (
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "tools.gguf"
-    tiny_gguf.write(path, template=tiny_gguf.TOOL_TEMPLATE)
+    merges = tiny_gguf.everyday_merges(3_000)
+    tiny_gguf.write(path, template=tiny_gguf.TOOL_TEMPLATE, more=merges)
     with llama.serving(path, window=WINDOW) as running:
         yield running
 
@@ -150,7 +151,7 @@ async def test_asking_the_server_to_count_betters_our_own_counts(catalog):
 async def test_the_meter_is_within_two_percent_after_one_correction(catalog):
     """Rounds of tools, results of every length, answers, a summary in between."""
     chance, talk = random.Random(2), talk_with(catalog, Equipped)
-    told, reports, settled = [], [], []
+    told = []
 
     def hear(event):
         if isinstance(event, Requested):

@@ -92,6 +92,8 @@ class ListKeeper:
         entries = self.sessions[session_id]
         return tuple(entries[after:upto]), len(entries)
 
+    notices = ()
+
     def delete(self, session_id):
         del self.sessions[session_id]
 

@@ -9,6 +9,7 @@ samples and streams, and the test knows the words. Only the line end behind "ass
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,8 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|turn|>assistant\n{% endif %}"
 )
 TOOL_TEMPLATE = (  # one that tells the model of tools, and of calls and results
-    "{% if tools %}<|turn|>tools\n{% for t in tools %}{{ t | tojson }}\n{% endfor %}<|stop|>{% endif %}"
+    "{% if tools %}<|turn|>tools\n{% for t in tools %}{{ t | tojson }}\n{% endfor %}"
+    "<|stop|>{% endif %}"
     "{% for m in messages %}<|turn|>{{ m.role }}\n{% if m.content %}{{ m.content }}{% endif %}"
     "{% if m.tool_calls %}{% for c in m.tool_calls %}<tool_call>"
     "{{ {'name': c.function.name, 'arguments': c.function.arguments} | tojson }}</tool_call>"
@@ -68,6 +70,30 @@ def merges_of(words: list[str]) -> list[str]:
     return list(found)
 
 
+def everyday_merges(count: int) -> list[str]:
+    """The first merges of a vocabulary in everyday use, the most frequent first."""
+    from chinwag.context import counting
+
+    counter = counting.Counter()
+    counter.load("gpt-4o")
+    encoding = counter._encodings["o200k_base"]
+    ranks: dict[bytes, int] = encoding._mergeable_ranks
+    letters = byte_letters()
+    words = sorted((word for word in ranks if len(word) > 1), key=ranks.__getitem__)
+    pairs = (_parts(word, ranks) for word in words[:count])
+    return [" ".join("".join(letters[b] for b in part) for part in pair) for pair in pairs]
+
+
+def _parts(word: bytes, ranks: dict[bytes, int]) -> list[bytes]:
+    """The two tokens of which the last merge made ``word``."""
+    parts = [bytes([byte]) for byte in word]
+    while len(parts) > 2:
+        joined = [ranks.get(a + b, len(ranks)) for a, b in pairwise(parts)]
+        at = joined.index(min(joined))
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+    return parts
+
+
 def write(
     path: Path,
     *,
@@ -75,13 +101,17 @@ def write(
     width: int = 128,
     endless: int = 0,
     template: str = TEMPLATE,
+    more: Sequence[str] = (),
 ) -> Path:
-    """Write the model. ``layers`` and ``width`` make it slower and change nothing else."""
+    """Write the model. ``layers`` and ``width`` make it slower and change nothing else.
+
+    ``more`` merges, as in `everyday_merges`, make of it one that reads most words as words.
+    """
     import gguf
 
     letters = byte_letters()
     said = ["".join(letters[b] for b in word.encode()) for word in chain(endless)]
-    merges = merges_of(said)
+    merges = [*merges_of(said), *more]
     parts = [merge.replace(" ", "") for merge in merges]
     known = dict.fromkeys([*(letters[b] for b in range(256)), *parts, *said])
     tokens = [*known, START, STOP, TURN]

@@ -96,6 +96,10 @@ class Shelf(ABC):
         """Every kept session, last used first."""
         return await self._keeper.call(lambda store: store.headers())
 
+    async def store_notices(self) -> tuple[str, ...]:
+        """What the store says of itself, once it was reached. Raises StoreUnavailable."""
+        return await self._keeper.call(lambda store: store.notices)
+
     async def begin(self, hear: Ear, title: str = "") -> None:
         """A new, empty session in front of the person; the old one stays where it is kept."""
         left = self._put(self._empty(title), 0)

@@ -24,7 +24,6 @@ LISTING: Final = 30.0
 """Seconds for a list."""
 MOST_LISTED: Final = 1_000
 """Resources or prompts of one server that are listed."""
-_CODES: Final = {-32601: "it cannot do that", -32000: "the connection ended"}
 _T = TypeVar("_T")
 Progress = Callable[[str], None]
 
@@ -100,9 +99,7 @@ class Link:
         if self.can.prompts is None:
             return []
         pages = self._pages(self._client.list_prompts, "prompts", MOST_LISTED)
-        return [
-            Prompt(p.name, p.description or "", _arguments(p.arguments)) async for p in pages
-        ]
+        return [Prompt(p.name, p.description or "", _arguments(p.arguments)) async for p in pages]
 
     async def call(self, tool: str, arguments: dict[str, Any], progress: Progress) -> Any:
         """The SDK's result. Its time limit is the caller's."""
@@ -182,7 +179,7 @@ async def _answer(asked: Awaitable[_T], seconds: float | None) -> _T:
     except TimeoutError:
         raise ToolTimedOut(f"it did not answer within {seconds or 0:g} seconds") from None
     except MCPError as error:
-        raise ToolFailed(_CODES.get(error.error.code, "") or _said(error)) from None
+        raise ToolFailed(_said(error)) from None
     except ValidationError:
         raise ToolFailed("its answer is not of the form the protocol asks for") from None
     except (InputRequiredRoundsExceededError, RuntimeError) as error:

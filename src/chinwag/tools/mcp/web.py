@@ -38,9 +38,7 @@ class Web:
 
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(self._client())
-            opened = streamable_http_client(
-                self._url, http_client=client, max_sse_event_size=FRAME
-            )
+            opened = streamable_http_client(self._url, http_client=client, max_sse_event_size=FRAME)
             theirs, ours = await stack.enter_async_context(opened)
             self._stack = stack.pop_all()
         return _Spied(theirs, self._tell), ours
