@@ -419,6 +419,7 @@ def _row(name: str, own: ProviderSettings) -> Row:
         models=own.models,
         window=own.window,
         max_output=own.max_output,
+        insecure=own.insecure,
         facts={model: _profile_of(facts) for model, facts in own.facts.items()},
     )
 

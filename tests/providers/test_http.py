@@ -360,6 +360,12 @@ async def test_a_key_never_goes_unencrypted_to_another_machine():
     assert "https" in error.hint
 
 
+async def test_a_key_goes_over_plain_http_where_the_configuration_says_so():
+    there = provider("http://lab.invalid/v1", key=lambda: KEY, insecure=True)
+    with pytest.raises(BaseException, match=r"wanted to reach .*lab\.invalid"):  # it was let go
+        await drafted(there.stream(ASKED))
+
+
 @pytest.mark.parametrize("key", ["sk-é", "a\nb", "sk-\u200b1"])
 async def test_a_key_no_header_can_carry(key):
     there = provider("http://127.0.0.1:9/v1", key=lambda: key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 
 from chinwag.engine.conversation import Conversation, Defaults
 from chinwag.errors import ConfigError
@@ -19,6 +20,7 @@ class ListKeeper:
         self.sessions = self.lasting = {}
         self.births = {}
         self.parts = {}
+        self.blobs = {}
         self.log = []
         self.refusing = False
         self.locked = set()
@@ -96,6 +98,11 @@ class ListKeeper:
 
     def delete(self, session_id):
         del self.sessions[session_id]
+
+    def put_blob(self, data):
+        digest = hashlib.sha256(data).hexdigest()
+        self.blobs[digest] = data
+        return digest
 
 
 class Player:

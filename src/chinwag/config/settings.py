@@ -41,7 +41,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A provider of one's own, or what differs from a built-in one of the same name.
 
     ``key`` says where the key is: ``env:NAME``, ``keyring:NAME``, ``cmd:…`` or ``none``. ``name``
-    is what is shown for it. ``window`` and ``max_output``, in tokens, hold for every model of it,
+    is what is shown for it. ``insecure`` lets a key travel to another machine over plain http.
+    ``window`` and ``max_output``, in tokens, hold for every model of it,
     ``facts`` for the one it names.
     """
 
@@ -53,6 +54,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window: Positive | None = None
     max_output: Positive | None = None
     facts: dict[str, ModelFacts] = {}
+    insecure: bool = False
 
 
 class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -67,7 +67,7 @@ def called(answer: AssistantSaid, n: int) -> AssistantSaid:
 
 
 def parse(text: str) -> tuple[str, str] | None:
-    """(tool, its arguments as JSON) where ``text`` is one object of the form, or that in a fence."""
+    """(tool, arguments as JSON) where ``text`` is one object of the form (or a fence of it)."""
     fenced = _FENCE.fullmatch(text)
     body = fenced[1] if fenced else text
     if not body.lstrip().startswith("{"):

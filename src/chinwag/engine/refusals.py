@@ -42,7 +42,7 @@ _PICTURE = r"(?i)\bimages?\b|image_url|input_image|\bvision\b|multi-?modal|conte
 
 
 def refused(error: ChinwagError | None, request: Request) -> str:
-    """What ``request`` held that ``error`` refuses: an option's name, `pictures`, `tools`, or ""."""
+    """What ``request`` held that ``error`` refuses: an option, `pictures`, `tools`, or ""."""
     if not isinstance(error, BadRequest) or not re.search(_UNSUPPORTED, error.message):
         return ""
     found = [

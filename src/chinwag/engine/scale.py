@@ -215,7 +215,7 @@ def countable(part: AnyPart) -> str:
         case Text(text=text):
             return text
         case Call(name=name, arguments=arguments):
-            return f"{name} {arguments}"
+            return f'{{"name": "{name}", "arguments": {arguments}}}'  # as most templates write it
         case Result(content=content):
             return content
         case File(text=text):

@@ -47,6 +47,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     connect: float | None = None
     first_byte: float | None = None
     stall: float | None = None
+    insecure: bool = False
 
 
 def _row(name: str, base_url: str, default: str, *keys: str, dialect: str = "openai") -> Row:
@@ -344,6 +345,7 @@ class Catalog:
             key=lambda: self._key(row),
             key_hint=_key_hint(row),
             needs_key=_needs_key(row),
+            insecure=row.insecure,
             window=row.window,
             max_output=row.max_output,
             **{n: value for n, value in times.items() if value is not None},

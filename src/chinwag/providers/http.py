@@ -364,10 +364,11 @@ class HttpProvider:
                 )
             self._keyless = True
             return dict(endpoint.headers)
-        if not (endpoint.is_local or endpoint.base_url.startswith("https:")):
+        encrypted = endpoint.is_local or endpoint.base_url.startswith("https:")
+        if not (encrypted or endpoint.insecure):
             raise ConfigError(
                 f"the key of {endpoint.name} would travel unencrypted to {endpoint.host}",
-                hint="use an https:// address; plain http is for this machine only",
+                hint="use an https:// address, or set insecure = true if that network is yours",
                 where=f"[providers.{endpoint.name}] base_url",
             )
         return {**endpoint.headers, **self.dialect.auth(self._key)}

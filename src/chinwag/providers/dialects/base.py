@@ -44,7 +44,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     ``key`` finds the key when it is needed (it may block: it is called in a thread); ``key_hint``
     says where one would be put. ``window`` and ``max_output`` are what configuration says of every
-    model here, None where it says nothing. ``first_byte`` None means 60 s, 600 s on this machine.
+    model here, None where it says nothing. ``insecure``: a key may go over plain http even to
+    another machine. ``first_byte`` None means 60 s, 600 s on this machine.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     stall: float = 120.0
     window: int | None = None
     max_output: int | None = None
+    insecure: bool = False
 
     @property
     def host(self) -> str:

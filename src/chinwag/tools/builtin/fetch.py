@@ -38,7 +38,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer: its status, where it points to (a redirect), its type, and up to ``most`` bytes."""
+    """An answer: status, where a redirect leads, type, and up to ``most`` bytes of it."""
 
     status: int
     location: str = ""

@@ -6,7 +6,7 @@ is what is safe to offer to everybody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +55,7 @@ def _made(name: str, forbidden: tuple[Path, ...]) -> Tool:
 def _of_files(name: str, forbidden: tuple[Path, ...]) -> Tool:
     from chinwag.tools.builtin import files
 
-    kinds = {
+    kinds: dict[str, Callable[[tuple[Path, ...]], Tool]] = {
         "list_files": files.ListFiles,
         "read_file": files.ReadFile,
         "search_files": files.SearchFiles,

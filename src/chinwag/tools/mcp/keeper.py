@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
@@ -118,14 +118,13 @@ class Keeper:
     async def _allowed(self) -> None:
         """Returns when the command is what was approved."""
         while not may_run(self._home.pin(self.spec.name), self._command):
-            self._set(state=State.UNAPPROVED, why="", offered={})
-            self._ask()
+            self._ask(state=State.UNAPPROVED, why="", offered={})
             await self._nudged(None)
 
-    def _ask(self) -> None:
+    def _ask(self, **what: Any) -> None:
         """Say that there is something to approve, once for each thing."""
         asked = self.question()
-        self._set(question=asked)
+        self._set(question=asked, **what)
         if asked.digest and asked.digest != self._asked_about:
             self._asked_about = asked.digest
             text = f"{asked.sentence}; /mcp approve {self.spec.name} shows it"
@@ -189,8 +188,8 @@ class Keeper:
         async with connected(transport, self, old=self._fails % 2 == 1) as link:
             self._link = link
             await self._look(link)
-            self._set(state=State.READY, why="", seconds=time.monotonic() - began)
-            self._set(software=_software(link))
+            seconds = time.monotonic() - began
+            self._set(state=State.READY, why="", seconds=seconds, software=_software(link))
             watch = asyncio.ensure_future(_quietly(link.watch(self)))
             try:
                 await self._look_further(link)
@@ -205,7 +204,7 @@ class Keeper:
         values, token = await self._home.secrets(self.spec)
         if self.spec.url:
             return Web(self.spec.url, token, self)
-        own = environment(self.spec, self._home.environ, values)
+        own = environment(self._home.environ, values)
         return Pipe(self.spec.command, self.spec.folder, own, self)
 
     async def _stay(self, link: Link) -> None:
@@ -240,10 +239,9 @@ class Keeper:
             f"{name} is not offered: it is not as it was approved"
             for name in sorted(found.offered.keys() - offered.keys())
         )
-        self._set(offered=offered, withheld=found.withheld + more)
         for text in found.withheld:
             self.log.note(text)
-        self._ask()
+        self._ask(offered=offered, withheld=found.withheld + more)
 
     async def _look_further(self, link: Link) -> None:
         """Resources and prompts: what cannot be listed is not there."""

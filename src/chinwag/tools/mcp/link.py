@@ -145,7 +145,7 @@ class Link:
 
 @asynccontextmanager
 async def connected(transport: Any, changes: Changes, *, old: bool) -> AsyncIterator[Link]:
-    """A link over ``transport``, which is ended on leaving. ``old``: without asking for news first."""
+    """A link over ``transport``, which is ended on leaving. ``old``: shake hands the old way."""
     import mcp_types
     from mcp import Client
 

@@ -38,7 +38,7 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """``offered`` maps names for the model to definitions; ``withheld`` are sentences about others."""
+    """``offered`` by the name for the model; ``withheld`` are sentences about the others."""
 
     offered: dict[str, Definition] = {}
     withheld: tuple[str, ...] = ()
@@ -129,22 +129,27 @@ def checkable(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_patterns(schema: Any) -> Any:
-    """A pattern can take years on thirty letters; as a property's name, it is only a name."""
+    """A pattern can take years on thirty letters."""
     if isinstance(schema, list):
         return [_without_patterns(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    tame = {k: _without_patterns(v) for k, v in schema.items() if k not in _PATTERNS or _named(v)}
-    loose = tame.keys() != schema.keys() and schema.get("additionalProperties") is not None
-    return {**tame, "additionalProperties": True} if loose else tame
+    tame = {name: _part(name, value) for name, value in schema.items() if name not in _PATTERNS}
+    return tame | ({"additionalProperties": True} if "patternProperties" in schema else {})
+
+
+def _part(name: str, value: Any) -> Any:
+    if name in _VALUES:
+        return value
+    if name in _NAMED and isinstance(value, dict):
+        return {own: _without_patterns(inner) for own, inner in value.items()}
+    return _without_patterns(value)
 
 
 _PATTERNS: Final = ("pattern", "patternProperties", "propertyNames")
-
-
-def _named(value: Any) -> bool:
-    """Whether this is a property that happens to be called so, and not the keyword."""
-    return isinstance(value, dict) and "type" in value and not isinstance(value["type"], dict)
+_NAMED: Final = ("properties", "$defs", "definitions", "dependentSchemas")
+"""Keywords whose value maps names of somebody's own to schemas."""
+_VALUES: Final = ("enum", "const", "default", "examples", "required")
 
 
 class _Weight:

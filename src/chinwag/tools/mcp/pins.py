@@ -22,7 +22,7 @@ DIGITS: Final = 10
 
 
 class Pin(msgspec.Struct, frozen=True):
-    """``command`` is `spec.said`; ``tools`` maps names to their lines, None before the first list."""
+    """``command`` is `spec.said`; ``tools`` are lines by name, None before the first list."""
 
     command: str
     tools: dict[str, str] | None = None

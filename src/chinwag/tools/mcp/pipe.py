@@ -78,7 +78,10 @@ class Pipe:
         to_us, ours = anyio.create_memory_object_stream[Any](0)
         theirs, to_them = anyio.create_memory_object_stream[Any](0)
         self._streams = [to_us, ours, theirs, to_them]
-        work = (self._read(to_us), self._write(to_them), self._log())
+        out, into, errors = self._process.stdout, self._process.stdin, self._process.stderr
+        if out is None or into is None or errors is None:
+            raise ToolFailed("it has no pipes", hint="see its command")  # pragma: no cover
+        work = (self._read(out, to_us), self._write(to_them, into), self._log(errors))
         self._tasks = [asyncio.ensure_future(each) for each in work]
         return ours, theirs
 
@@ -103,7 +106,7 @@ class Pipe:
         if shutil.which(first, path=self._environment.get("PATH", os.defpath)) is None:
             hint = "install it, or write the whole path of it in the configuration"
             raise ToolFailed(f"there is no program {first}", hint=hint)
-        if not Path(self._folder).is_dir():
+        if not os.path.isdir(self._folder):  # noqa: ASYNC240, PTH112 - one look, in MCP's own thread
             raise ToolFailed(f"there is no folder {self._folder}", hint="make it, or name another")
         pipe = asyncio.subprocess.PIPE
         try:
@@ -122,13 +125,13 @@ class Pipe:
 
     # -- what it says -------------------------------------------------------------------------
 
-    async def _read(self, to_us: Any) -> None:
+    async def _read(self, out: asyncio.StreamReader, to_us: Any) -> None:
         """Its lines as messages, until it ends or says too much."""
         import anyio
 
         why = "it ended"
         try:
-            await self._lines(to_us)
+            await self._lines(out, to_us)
             why = await self._how()
         except Flood as flood:
             why = str(flood)
@@ -139,10 +142,9 @@ class Pipe:
             self._tell.ended(why)
             await to_us.aclose()
 
-    async def _lines(self, to_us: Any) -> None:
-        stdout = self._output
+    async def _lines(self, out: asyncio.StreamReader, to_us: Any) -> None:
         flow, kept = Flow(time.monotonic()), bytearray()
-        while chunk := await stdout.read(_CHUNK):
+        while chunk := await out.read(_CHUNK):
             flow.came(len(chunk), time.monotonic())
             start = 0
             while (end := chunk.find(b"\n", start)) >= 0:
@@ -163,12 +165,6 @@ class Pipe:
         how = f"signal {code - 128}" if code > 128 else f"exit code {code}"
         return f"it ended with {how}" if code else "it ended"
 
-    @property
-    def _output(self) -> asyncio.StreamReader:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        return self._process.stdout
-
     async def _message(self, line: bytes, flow: Flow, to_us: Any) -> None:
         if not line.strip():
             return
@@ -179,25 +175,20 @@ class Pipe:
         if message is not None:
             await to_us.send(message)
 
-    async def _log(self) -> None:
+    async def _log(self, errors: asyncio.StreamReader) -> None:
         """What it says at stderr, as fast as is good for us."""
-        assert self._process is not None
-        stderr = self._process.stderr
-        while stderr is not None and (chunk := await stderr.read(_CHUNK)):
+        while chunk := await errors.read(_CHUNK):
             self._tell.said(chunk)
             await asyncio.sleep(len(chunk) / _ERRORS_A_SECOND)
 
     # -- what we say --------------------------------------------------------------------------
 
-    async def _write(self, to_them: Any) -> None:
-        assert self._process is not None
-        stdin = self._process.stdin
-        assert stdin is not None
+    async def _write(self, to_them: Any, into: asyncio.StreamWriter) -> None:
         try:
             async for sent in to_them:
                 text = sent.message.model_dump_json(by_alias=True, exclude_unset=True)
-                stdin.write(text.encode() + b"\n")
-                await stdin.drain()
+                into.write(text.encode() + b"\n")
+                await into.drain()
         except (OSError, RuntimeError):
             self._tell.ended("it takes no more messages")
 
@@ -214,6 +205,9 @@ class Pipe:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for stream in self._streams:
             await stream.aclose()
+        transport = getattr(process, "_transport", None)
+        if transport is not None:  # somebody who outlived it may hold its pipes
+            transport.close()
 
     async def _gone(self, process: asyncio.subprocess.Process) -> None:
         """It is asked by the end of its input, then told; in the end it is not asked any more.

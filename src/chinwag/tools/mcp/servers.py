@@ -13,9 +13,8 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
-import msgspec
-
-from chinwag.errors import CommandError, ToolFailed, UsageError, nearest
+from chinwag.errors import ArgumentsUnfit, CommandError, ToolFailed, UsageError, nearest
+from chinwag.talk.fits import misfit
 from chinwag.talk.message import AnyPart
 from chinwag.talk.tool import Risk, ToolSpec
 from chinwag.tools.base import Output, Scene, Tool, Toolbox
@@ -53,15 +52,13 @@ class McpTool(Tool):
         self.spec = spec
         self._definition = definition
         self._servers = servers
-        self._whole = checkable(spec.schema)
+        self._checked = checkable(spec.schema)
 
     def fit(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Checked by what of its schema cannot hold us up; the server checks the rest."""
-        whole, self.spec = self.spec, msgspec.structs.replace(self.spec, schema=self._whole)
-        try:
-            return super().fit(arguments)
-        finally:
-            self.spec = whole
+        if reason := misfit(arguments, self._checked):
+            raise ArgumentsUnfit(reason)
+        return arguments
 
     async def run(self, arguments: dict[str, Any], scene: Scene) -> Output:
         name = self.spec.name
@@ -85,7 +82,6 @@ class Servers:
         self.environ = environ
         self._book = Book()
         self._keepers: dict[str, Keeper] = {}
-        self._tasks: list[asyncio.Task[None]] = []
         self._statuses: dict[str, Status] = {
             name: Status(name=name, where=spec.where) for name, spec in self.specs.items()
         }
@@ -97,6 +93,7 @@ class Servers:
         self._ours: asyncio.AbstractEventLoop | None = None
         self._begun = threading.Event()
         self._over: asyncio.Event | None = None
+        self._news = asyncio.Event()
 
     # -- beginning and end --------------------------------------------------------------------
 
@@ -120,14 +117,13 @@ class Servers:
         if thread is None:
             return
         self._take_away(*self._statuses)
-        self._ours, ours = None, self._ours
+        self._ours = None
         await asyncio.to_thread(self._begun.wait, _LEAVE)
         if self._theirs is not None and self._over is not None:
             try:
                 self._theirs.call_soon_threadsafe(self._over.set)
             except RuntimeError:
                 pass  # it has ended by itself
-        del ours
         await asyncio.to_thread(thread.join, _LEAVE)
 
     def _live(self) -> None:
@@ -193,6 +189,7 @@ class Servers:
             self._take_away(status.name)
             for name, definition in sorted(status.offered.items()):
                 self._put(status.name, name, definition)
+        self._news.set()
         self._changed()
 
     def _take_away(self, *servers: str) -> None:
@@ -237,7 +234,8 @@ class Servers:
         try:
             async with asyncio.timeout(seconds):
                 while any(s.state is State.STARTING for s in self._statuses.values()):
-                    await asyncio.sleep(0.01)
+                    self._news.clear()
+                    await self._news.wait()
         except TimeoutError:
             pass
 

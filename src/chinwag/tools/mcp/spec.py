@@ -124,9 +124,7 @@ def _variable(name: str, value: str) -> str:
     return f"gets:    {_word(name)} (from your configuration, {mark})"
 
 
-def environment(
-    spec: ServerSpec, ours: Mapping[str, str], found: Mapping[str, str]
-) -> dict[str, str]:
+def environment(ours: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
     """All that a server's process gets; ``found`` are the values of its own variables."""
     listed = {*PASSED_ON, *CERTIFICATES, *NETWORK, *(name.lower() for name in NETWORK)}
     passed = {n: v for n, v in ours.items() if n in listed or n.startswith("LC_")}

@@ -90,6 +90,6 @@ def spied(message: Any, tell: Told) -> Any:
                 tool.pop("outputSchema", None)
         requests = result.get("inputRequests")
         for asked in requests.values() if isinstance(requests, dict) else ():
-            if isinstance(asked, dict) and (what := _ASKS.get(asked.get("method"))):
+            if isinstance(asked, dict) and (what := _ASKS.get(str(asked.get("method")))):
                 tell.asked(what)
     return message

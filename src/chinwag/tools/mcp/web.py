@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from chinwag.errors import ToolFailed
 from chinwag.tools.mcp.flow import FRAME, Flood, Flow, too_long
@@ -129,7 +129,7 @@ class _Spied:
     async def aclose(self) -> None:
         await self._stream.aclose()
 
-    def __aiter__(self) -> _Spied:
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Any:
@@ -140,7 +140,7 @@ class _Spied:
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
 
-    async def __aenter__(self) -> _Spied:
+    async def __aenter__(self) -> Self:
         await self._stream.__aenter__()
         return self
 
