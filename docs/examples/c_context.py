@@ -1,6 +1,6 @@
 """How much is sent: counting, limits, policies (F006, F007, F026 to F045)."""
 
-# ruff: noqa: INP001, S101, T201 - examples print, and say what holds
+# ruff: noqa: ARG002, INP001, PT017, S101, T201 - examples print, and say what holds
 
 from collections.abc import Sequence
 
@@ -91,7 +91,7 @@ def windows() -> None:
 
 
 def what_it_may_cost() -> None:
-    """F037, F043, F045: a budget stops; windows are the model's own; the whole is sent each turn."""
+    """F037, F043, F045: the whole is sent each turn, so a budget stops."""
     with Chat("openai/gpt-5-mini", budget="300 tokens", max_tokens=60) as chat:
         try:
             for n in range(50):

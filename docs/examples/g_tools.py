@@ -1,6 +1,6 @@
 """Tools: declared as functions, run by hand (F083, F086, F088, X09)."""
 
-# ruff: noqa: INP001, S101, T201 - examples print, and say what holds
+# ruff: noqa: INP001, T201 - examples print
 
 import json
 

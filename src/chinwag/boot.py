@@ -23,10 +23,10 @@ if MYPY:
 _WITH_VALUE = frozenset(
     (
         "-m --model -p --provider -s --system -n --session -t --temperature --max-tokens --top-p"
-        " --stop -o --option --reasoning --schema --budget --store --data-dir --config --theme"
+        " --stop --tools --approve -o --option --reasoning --schema --budget --store --data-dir --config --theme"
     ).split()
 )
-_ALONE = frozenset("-c --continue --private --vi --no-mouse -q --quiet -v --verbose".split())
+_ALONE = frozenset("-c --continue --private --no-tools --vi --no-mouse -q --quiet -v --verbose".split())
 _MAYBE = frozenset(("-r", "--resume"))
 
 ENTER_SCREEN = b"\x1b[?1049h\x1b[?25l"

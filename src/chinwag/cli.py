@@ -16,6 +16,7 @@ os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: 50 ms where rich wou
 import typer
 
 from chinwag import __version__
+from chinwag.cli_mcp import mcp_app
 from chinwag.cli_sessions import Config, Data, Json, Store, sessions_app
 from chinwag.errors import ChinwagError, StoreError, UsageError
 from chinwag.frontends.codes import ANSWERED, FAILED, WRONG_USE
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from chinwag.boot import EarlyScreen
 
 PANEL = (
-    "Commands: ask, sessions, models, providers, config, doctor. `chat COMMAND --help` explains."
+    "Commands: ask, sessions, models, providers, config, tools, mcp, doctor. "
+    "`chat COMMAND --help` explains."
 )
 
 _early: list[EarlyScreen | None] = [None]
@@ -41,18 +43,25 @@ app = typer.Typer(
 )
 config_app = typer.Typer(no_args_is_help=True, help="Where every setting comes from.")
 app.add_typer(sessions_app, name="sessions")
+app.add_typer(mcp_app, name="mcp")
 keys_app = typer.Typer(
     no_args_is_help=True, help="API keys, kept in the keyring or a file only you can read."
 )
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 
-#: Commands of later versions, with their own words: never taken for a question.
-PLANNED = {
-    "tools": (),
-    "mcp": ("add", "list", "remove", "test"),
-}
-COMMANDS = ("ask", "sessions", "models", "providers", "keys", "config", "doctor", "completion")
+COMMANDS = (
+    "ask",
+    "sessions",
+    "mcp",
+    "models",
+    "providers",
+    "keys",
+    "config",
+    "tools",
+    "doctor",
+    "completion",
+)
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
@@ -98,6 +107,19 @@ def talk(  # noqa: PLR0917 - one parameter per option of interface.md, section 2
     ] = None,
     reasoning: Annotated[
         str, typer.Option("--reasoning", metavar="low|medium|high|off", help="How much to think.")
+    ] = "",
+    tools: Annotated[
+        str,
+        typer.Option("--tools", metavar="LIST", help="Tools to offer: all, none, or names."),
+    ] = "",
+    no_tools: Annotated[bool, typer.Option("--no-tools", help="Offer no tools.")] = False,
+    approve: Annotated[
+        str,
+        typer.Option(
+            "--approve",
+            metavar="ask|never|all|LIST",
+            help="Who is asked before a tool runs; LIST: rules.",
+        ),
     ] = "",
     schema: Annotated[
         str,
@@ -167,6 +189,8 @@ def talk(  # noqa: PLR0917 - one parameter per option of interface.md, section 2
         "store": store,
         "private": private,
         "budget": budget,
+        "tools.offer": "none" if no_tools else tools,
+        "tools.approve": approve,
         "data_dir": data_dir,
         "plain": plain,
         "theme": theme,
@@ -223,6 +247,14 @@ def providers(json: Json = False, config: Config = "") -> None:
     from chinwag import lists
 
     raise typer.Exit(lists.providers({}, config, as_json=json))
+
+
+@app.command("tools")
+def tools_list(json: Json = False, data_dir: Data = "", config: Config = "") -> None:
+    """Tools that can be offered, what they may do, and the rules that let them."""
+    from chinwag import lists
+
+    raise typer.Exit(lists.tools(_flags(data_dir), config, as_json=json))
 
 
 @app.command("doctor")
@@ -392,8 +424,6 @@ def _slip(words: list[str], first: int) -> str:
     """A sentence, where a single bare word is a command's name misspelt."""
     word = words[first]
     rest = words[first + 1 :]
-    if word in PLANNED and (not rest or rest[0] in PLANNED[word]):
-        return f"`chat {word}` is not in this version (chat ask {word} sends the word)"
     if rest or not word.isalpha():
         return ""
     near = sorted((d, c) for c in COMMANDS if (d := _distance(word, c)) <= min(2, len(c) - 2))

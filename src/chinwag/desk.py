@@ -12,14 +12,15 @@ import asyncio
 import gc
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from chinwag.commands.attaching import mentioned
 from chinwag.commands.bench import Bench
 from chinwag.commands.parse import Called, Slip, Talk, parse
-from chinwag.commands.table import Sources, Suggestion, Table
+from chinwag.commands.table import MOST_SUGGESTIONS, Sources, Suggestion, Table
 from chinwag.engine.conversation import Conversation
 from chinwag.engine.drafting import Drafting
 from chinwag.engine.windows import Windows
@@ -36,11 +37,15 @@ from chinwag.talk.event import (
     Rested,
     Saved,
     SaveFailed,
+    Verdict,
     failed,
 )
 from chinwag.talk.message import AnyPart, File
 from chinwag.talk.session import Header, Session, slug
 from chinwag.talk.unsent import Unsent
+
+if TYPE_CHECKING:
+    from chinwag.engine.tooling import Tooling
 
 LONG = 1000  # entries
 QUIET = 0.5  # seconds without a key or a word after which heavy work may begin
@@ -102,6 +107,24 @@ class Found(msgspec.Struct, frozen=True):
 Discover = Callable[[], Awaitable[Sequence[Found]]]
 
 
+class Served(Protocol):
+    """Servers of tools beside the talk (MCP)."""
+
+    async def begin(self, tooling: Tooling, hear: Ear, *, stay: bool) -> None:
+        """Let tools come and go from here on; with ``stay``, without waiting for them."""
+        ...
+
+    async def bring(self, text: str) -> Sequence[AnyPart]:
+        """What a message names of them (``@server:resource``). Raises ChinwagError."""
+        ...
+
+    def resources(self, typed: str) -> Iterable[tuple[str, str]]:
+        """(``@server:resource``, what it is) for what begins so."""
+        ...
+
+    async def close(self) -> None: ...
+
+
 class Desk:
     """Holds the conversation and the commands; see the module's promise."""
 
@@ -123,6 +146,7 @@ class Desk:
         close: Callable[[], Awaitable[list[str]]],
         windows: Windows | None = None,
         drafting: Drafting | None = None,
+        tooling: Callable[[], Tooling] | None = None,
     ) -> None:
         self.conversation = conversation
         self.table = table
@@ -138,6 +162,7 @@ class Desk:
         self._close = close
         self._windows = windows
         self._drafting = drafting
+        self._tooling = tooling
         self._late: Ear = _deaf
         self._problem = self._remedy = ""
         self._ready: asyncio.Event | None = None
@@ -153,6 +178,7 @@ class Desk:
         self.opening = Opening()
         self.notices: Sequence[str] = ()
         self.beside: Callable[[Ear], Ear] = _alone
+        self.served: Served | None = None
 
     # -- questions ----------------------------------------------------------------------------
 
@@ -190,7 +216,16 @@ class Desk:
     def complete(self, line: str, cursor: int) -> list[Suggestion]:
         if line.startswith(NAMES_A_MODEL):
             self._renew_models()
-        return self.table.complete(line, cursor, self._sources)
+        return self.table.complete(line, cursor, self._sources) or self._resources(line[:cursor])
+
+    def _resources(self, before: str) -> list[Suggestion]:
+        """What an unfinished ``@server:…`` may become."""
+        typed = before.rsplit(maxsplit=1)[-1] if before and not before[-1].isspace() else ""
+        if self.served is None or not typed.startswith("@"):
+            return []
+        start = len(before) - len(typed)
+        named = self.served.resources(typed)
+        return [Suggestion(word, start, word, what) for word, what in named][:MOST_SUGGESTIONS]
 
     def history(self) -> list[str]:
         return self._past.lines()
@@ -229,7 +264,36 @@ class Desk:
             hear(DraftOffered(text))
             await self._offer(hear, "read only: your message was not sent")
             return
-        await self.conversation.say(text, hear, parts)
+        held = self.conversation.pending
+        brought = [*parts, *held, *await self._brought(text, hear)]
+        await self.conversation.say(text, hear, brought)
+        self.conversation.pending = self.conversation.pending[len(held) :]
+
+    async def _mentioned(self, text: str, hear: Ear) -> list[AnyPart]:
+        """The files a typed message names as ``@path``; it is not sent where one is unreadable."""
+        if "@" not in text:
+            return []
+        try:
+            return [part for s in mentioned(text) if (part := await self._attached(s)) is not None]
+        except ChinwagError:
+            hear(DraftOffered(text))
+            raise
+
+    async def _attached(self, spellings: Sequence[str]) -> AnyPart | None:
+        for path in spellings:
+            if await self._bench.is_file(path):
+                return await self._bench.attach(path)
+        return None
+
+    async def _brought(self, text: str, hear: Ear) -> Sequence[AnyPart]:
+        """What servers have to attach to ``text``; where they fail, it is not sent."""
+        if self.served is None or "@" not in text:
+            return ()
+        try:
+            return await self.served.bring(text)
+        except ChinwagError:
+            hear(DraftOffered(text))
+            raise
 
     async def _offer(self, hear: Ear, title: str = "") -> None:
         """Say what can be done about a session that somebody else writes."""
@@ -243,7 +307,7 @@ class Desk:
     async def _handled(self, line: str, hear: Ear, parts: Sequence[AnyPart]) -> None:
         match parse(line):
             case Talk(text=text):
-                await self._said(text, hear, parts)
+                await self._said(text, hear, [*parts, *await self._mentioned(text, hear)])
             case Slip(notice=notice):
                 hear(Notice(notice))
             case Called() as called:
@@ -257,6 +321,10 @@ class Desk:
 
     def interrupt(self) -> bool:
         return self.conversation.interrupt()
+
+    def answer_approval(self, call_id: str, digest: str, verdict: Verdict, word: str = "") -> bool:
+        """What the person says to a call that waits; see the conversation's."""
+        return self.conversation.answer_approval(call_id, digest, verdict, word)
 
     # -- drafts -------------------------------------------------------------------------------
 
@@ -293,7 +361,11 @@ class Desk:
         for text in self.notices:
             self._late(Notice(text, Level.WARNING))
         try:
-            await asyncio.gather(self._look_round(), self._open(self.opening, self._late))
+            await asyncio.gather(
+                self._look_round(),
+                self._open(self.opening, self._late),
+                self._take_up_tools(stay=stay),
+            )
             await self._as_asked(self.opening, self._late)
         except ChinwagError as error:
             self.opened = False
@@ -318,6 +390,16 @@ class Desk:
                 self._late(Notice(text, Level.WARNING))
         except ChinwagError:
             pass  # a store that is not there says so when it is needed
+
+    async def _take_up_tools(self, *, stay: bool) -> None:
+        """Made after the first paint: they are many imports. Nothing where none are offered."""
+        if self._tooling is not None:
+            made: list[Tooling] = []
+            make = self._tooling
+            await aside(lambda: made.append(make()))
+            self.conversation.use(made[0])
+            if self.served is not None:
+                await self.served.begin(made[0], self._late, stay=stay)
 
     async def _as_asked(self, opening: Opening, hear: Ear) -> None:
         """What the command line asked for holds for the session that was opened, too."""
@@ -439,8 +521,15 @@ class Desk:
     def _known(self, sources: Sources) -> Sources:
         """The sources, with what only the desk knows."""
         return msgspec.structs.replace(
-            sources, sessions=lambda: self._headers, models=lambda: self._known_models
+            sources,
+            sessions=lambda: self._headers,
+            models=lambda: self._known_models,
+            tools=self._tools,
         )
+
+    def _tools(self) -> list[tuple[str, str]]:
+        tooling = self.conversation.tooling
+        return [(name, "") for name in tooling.names] if tooling else []
 
     def _in_background(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -468,6 +557,8 @@ class Desk:
         Returns the ids of sessions whose end could not be saved.
         """
         self.interrupt()
+        if self.served is not None:
+            await self.served.close()
         if self._windows is not None:
             self._windows.close()
         if self._drafting is not None:

@@ -98,6 +98,34 @@ def config_path(path: str) -> int:
     return ANSWERED
 
 
+def tools(flags: Flags, path: str, *, as_json: bool) -> int:
+    tooling = settle(flags, path).tooling()
+    rows, rules = list(tooling.listed()), tooling.rules("")
+    if as_json:
+        return json(
+            {
+                "tools": [
+                    {
+                        "name": spec.name,
+                        "offered": on,
+                        "risk": str(spec.risk),
+                        "source": spec.source,
+                        "always_asks": spec.always_ask,
+                        "description": spec.description,
+                        "schema": spec.schema,
+                    }
+                    for spec, on in rows
+                ],
+                "allow": [str(rule) for rule in rules.allow],
+                "deny": [str(rule) for rule in rules.deny],
+            }
+        )
+    columns([(s.name, "offered" if on else "off", str(s.risk), s.description) for s, on in rows])
+    columns([("allowed", str(rule)) for rule in rules.allow])
+    columns([("never", str(rule)) for rule in rules.deny])
+    return ANSWERED
+
+
 def doctor(flags: Flags, path: str, *, as_json: bool) -> int:
     """Each finding: what, how it is, and whether that is well."""
     house = settle(flags, path)

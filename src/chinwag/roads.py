@@ -73,6 +73,7 @@ def take(asked: Asked, flags: Flags, config: str, early: EarlyScreen | None) -> 
 
     os.umask(0o077)
     house = wiring.settle_in(flags, config, dict(os.environ))
+    house.check_tools()
     one_line_at_a_time = bool(house.settings.plain)
     piped = "" if one_line_at_a_time and not asked.prompt else _piped(asked)
     if asked.prompt or piped or asked.files or asked.dry_run or asked.json or asked.json_stream:
@@ -101,6 +102,11 @@ def _is_terminal(stream: Any) -> bool:
 def _can_draw() -> bool:
     both = _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
     return both and os.environ.get("TERM", "") not in ("", "dumb")
+
+
+def _somebody_is_there() -> bool:
+    """Whether a question can be put in words, and answered by a line."""
+    return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
 
 def _say(text: str) -> None:
@@ -234,8 +240,10 @@ async def _answered(
     house: House, asked: Asked, words: str, parts: tuple[AnyPart, ...], opening: Opening
 ) -> int:
     from chinwag.frontends import jsonl, plain
+    from chinwag.frontends.asking import at_terminal
 
-    desk = _desk(house, opening)
+    words_only = not (asked.json or asked.json_stream)
+    desk = _desk(house, opening, asked_in_person=words_only and _somebody_is_there())
     ear: Any
     if asked.json:
         ear = jsonl.WholeEar(sys.stdout.buffer)
@@ -244,6 +252,8 @@ async def _answered(
     else:
         live = asked.live and not asked.extract
         ear = plain.PlainEar(sys.stdout, sys.stderr, live=live, mute=asked.extract, quiet=True)
+        if house.attended:
+            ear.asker = at_terminal(desk.answer_approval)
     try:
         with plain.interruptible(desk):
             await desk.start(ear, stay=False)
@@ -279,7 +289,14 @@ def _dry_run(desk: Desk, words: str, parts: tuple[AnyPart, ...]) -> int:
     return ANSWERED
 
 
-def _desk(house: House, opening: Opening, trace: Trace | None = None) -> Desk:
+def _desk(
+    house: House,
+    opening: Opening,
+    trace: Trace | None = None,
+    *,
+    asked_in_person: bool = False,
+) -> Desk:
+    house.attended = asked_in_person
     desk = house.desk()
     desk.opening = opening
     trace = trace or _trace(house)
@@ -337,7 +354,7 @@ def _repl(house: House, asked: Asked) -> int:
 
 
 async def _made(house: House, opening: Opening) -> Desk:
-    return _desk(house, opening)
+    return _desk(house, opening, asked_in_person=_somebody_is_there())
 
 
 # -- the full screen ------------------------------------------------------------------------------
@@ -371,7 +388,7 @@ async def _shown(house: House, opening: Opening, early: EarlyScreen | None) -> D
     from chinwag.frontends.tui.shell import Shell
 
     trace = _trace(house)
-    desk = _desk(house, opening, trace)
+    desk = _desk(house, opening, trace, asked_in_person=True)
     desk.conversation.may_follow = True
     shell = Shell(
         desk,

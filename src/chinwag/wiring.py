@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -45,7 +45,12 @@ from chinwag.stores.base import Answer, News, Reply, SessionStore
 from chinwag.stores.keeping import Keeping
 from chinwag.stores.opening import open_store
 from chinwag.talk.entry import UserSaid
+from chinwag.talk.message import AnyPart
 from chinwag.talk.session import Session
+
+if TYPE_CHECKING:
+    from chinwag.engine.tooling import Tooling
+    from chinwag.served import Served
 
 CLOSE_PATIENCE = 3.0  # seconds to wait for a slow disk when leaving
 
@@ -63,6 +68,7 @@ class House:
         self._flags = flags
         self.catalog = self._catalog()
         self.knowing = Knowing(self.catalog)
+        self.attended = False  # whether somebody can be asked before a tool runs
         self.listing = ModelsFound()  # of the models that were named last
 
     # -- what was asked -----------------------------------------------------------------------
@@ -215,8 +221,10 @@ class House:
         )
         drafting = Drafting(self._drafts)
         past = History(self.places.history, self._known_keys, private=bool(self.settings.private))
+        served = self._served()
         bench = msgspec.structs.replace(
             self._bench(conversation, saver, store, bill),
+            servers=served.servers if served else None,
             take_over=windows.take_over,
             drafts=drafting.recent,
             forget_typed=partial(_forget_typed, past, drafting, self.places.index),
@@ -225,7 +233,12 @@ class House:
             conversation=conversation,
             table=_table(),
             bench=bench,
-            sources=Sources(providers=lambda: self.catalog.names, paths=_paths, topics=_topics()),
+            sources=Sources(
+                providers=lambda: self.catalog.names,
+                paths=_paths,
+                topics=_topics(),
+                servers=served.names if served else tuple,
+            ),
             past=past,
             store_url=self.settings.store,
             lasting=store.lasting,
@@ -237,9 +250,45 @@ class House:
             close=partial(_close, saver, self.catalog, partial(self._keep_counts, counter)),
             windows=windows,
             drafting=drafting,
+            tooling=self.tooling if self.offers_tools or served else None,
         )
         desk.notices = self.loaded.notices
+        desk.served = served
         return desk
+
+    def _served(self) -> Served | None:
+        """The MCP servers, unless somebody said that there are to be no tools."""
+        told = self.settings.tools.offer
+        no_tools = not self.offers_tools and self.loaded.origin("tools.offer") != "default"
+        if not self.settings.mcp or no_tools:
+            return None
+        from chinwag import served
+
+        made = served.servers(self.settings, self.places, self.environ)
+        return served.Served(made, served.wanted(told))
+
+    # -- tools --------------------------------------------------------------------------------
+
+    @property
+    def offers_tools(self) -> bool:
+        """Whether the model is to be told of any, as the person has set it."""
+        if self.loaded.origin("tools.offer") == "default":
+            return bool(self.settings.mcp)
+        return self.settings.tools.offer not in ("none", "", ())
+
+    def check_tools(self) -> None:
+        """Whether what is said of tools can be understood. Raises UsageError, ConfigError."""
+        told = self.settings.tools
+        if self.offers_tools or told.approve != "ask" or told.allow:
+            from chinwag import arming
+
+            arming.check(self.loaded)
+
+    def tooling(self) -> Tooling:
+        """What may be called, and on whose word. Reads a file; raises ConfigError, UsageError."""
+        from chinwag import arming
+
+        return arming.tooling(self.loaded, self.places, attended=self.attended)
 
     def _ledger(self) -> Callable[[tuple[str, str], int, Decimal], None]:
         """Writes down what was spent, beside the talk; a private talk leaves no trace."""
@@ -300,6 +349,8 @@ class House:
             files=OwnFiles(),
             keys=self._keys,
             owed=bill.of,
+            attach=_attach,
+            is_file=_is_file,
             today=Ledger(self.places.spent).of,
             prices_as_of=_prices_as_of,
             store_url=self.settings.store,
@@ -309,6 +360,7 @@ class House:
             config_path=str(self.places.config_file),
             index_path=str(self.places.index),
             other_store=self.store,
+            tooling=self.tooling,
         )
 
     def _keys(self) -> Iterable[tuple[str, str]]:
@@ -522,6 +574,22 @@ def _across(loop: asyncio.AbstractEventLoop, tell: Callable[[Any], None], report
         loop.call_soon_threadsafe(tell, report)
     except RuntimeError:
         pass
+
+
+async def _attach(path: str) -> AnyPart:
+    from chinwag.attach import attached
+
+    return await asyncio.to_thread(attached, path)
+
+
+async def _is_file(path: str) -> bool:
+    def look() -> bool:
+        try:
+            return Path(path).expanduser().is_file()
+        except (OSError, RuntimeError, ValueError):  # a name too long, no such home, a null byte
+            return False
+
+    return await asyncio.to_thread(look)
 
 
 async def _close(saver: Keeping, catalog: Catalog, also: Callable[[], None]) -> list[str]:

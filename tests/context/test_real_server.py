@@ -6,6 +6,7 @@ import json
 import random
 import urllib.request
 
+import msgspec
 import pytest
 
 from chinwag.context.counting import Counter
@@ -26,12 +27,17 @@ pytestmark = [
     pytest.mark.skipif(llama.may_skip(), reason=llama.missing() or "-"),
 ]
 
+SYSTEM = "Be kind, and be brief."
 WINDOW = 2_048
-TURNS = 300
+TURNS = 300  # under trim; a third of it under the others, but in a soak
 WORDS = (
     "harbour lamp buoy tide rope mast chart keeper north depth noon water ship master late "
     "second the of and before after whether tonight what how deep is that which we go"
 ).split()
+WHEEL = [
+    f" {w}"
+    for w in "This the of to in that is was for on with as are from be by at can not or".split()
+]
 SCRIPTS = [(0x20, 0x7E), (0xA1, 0x24F), (0x370, 0x3FF), (0x400, 0x4FF), (0x4E00, 0x9FFF)]
 SCRIPTS += [(0xAC00, 0xD7A3), (0x5D0, 0x5EA), (0x620, 0x64A), (0x1F300, 0x1F5FF)]
 TOOLS = (
@@ -56,19 +62,41 @@ TOOLS = (
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def model(tmp_path_factory):
+    """One with everyday words for its vocabulary, which goes on talking until it is stopped."""
     path = tmp_path_factory.mktemp("models") / "tools.gguf"
     merges = tiny_gguf.everyday_merges(3_000)
-    tiny_gguf.write(path, template=tiny_gguf.TOOL_TEMPLATE, more=merges, endless=60)
-    with llama.serving(path, window=WINDOW) as running:
+    return tiny_gguf.write(path, template=tiny_gguf.TOOL_TEMPLATE, more=merges, wheel=WHEEL)
+
+
+@pytest.fixture(scope="module")
+def server(model):
+    with llama.serving(model) as running:
         yield running
 
 
 @pytest.fixture
-async def catalog(server):
+def small_server(model):
+    with llama.serving(model, window=WINDOW) as running:
+        yield running
+
+
+def catalog_of(server):
     address = server.address + "/v1"
     row = Row(name="lab", dialect="llamacpp", base_url=address, key="none", models=("tools",))
-    made = Catalog([row])
+    return Catalog([row])
+
+
+@pytest.fixture
+async def catalog(server):
+    made = catalog_of(server)
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def small(small_server):
+    made = catalog_of(small_server)
     yield made
     await made.aclose()
 
@@ -81,21 +109,19 @@ class Equipped(Conversation):
         return TOOLS
 
     def request(self, key, profile):
-        import msgspec
-
         return msgspec.structs.replace(super().request(key, profile), tools=TOOLS)
 
 
-def talk_with(catalog, kind=Conversation, policy="trim"):
+def talk_with(catalog, kind=Conversation, policy="trim", system=SYSTEM, limit=None):
     meter = Counter()
     meter.load("tools")
     return kind(
         directory=catalog,
         keeper=ListKeeper(),
         meter=meter,
-        defaults=Defaults(provider="lab", model="tools", system="Be kind, and be brief."),
+        defaults=Defaults(provider="lab", model="tools", system=system),
         retrying=with_retries,
-        rules=Rules(policy=policy, keep=20),
+        rules=Rules(policy=policy, keep=20, limit=limit),
     )
 
 
@@ -150,7 +176,10 @@ async def test_asking_the_server_to_count_betters_our_own_counts(catalog):
 
 async def test_the_meter_is_within_two_percent_after_one_correction(catalog):
     """Rounds of tools, results of every length, answers, a summary in between."""
-    chance, talk = random.Random(2), talk_with(catalog, Equipped)
+    chance = random.Random(2)
+    talk = talk_with(
+        catalog, Equipped, system=SYSTEM + " The keeper is tired tonight." * 40, limit=4096
+    )
     told = []
 
     def hear(event):
@@ -158,7 +187,7 @@ async def test_the_meter_is_within_two_percent_after_one_correction(catalog):
             told.append(event.tokens)
         assert not isinstance(event, Failed), event
 
-    for turn in range(20):
+    for turn in range(30):
         talk.set_option("max_tokens", chance.randint(5, 80), hear)
         await talk.say(question(chance), hear)
         for round_ in range(chance.randint(0, 2)):
@@ -174,14 +203,13 @@ async def test_the_meter_is_within_two_percent_after_one_correction(catalog):
     assert settled  # the window was full more than once
     assert len(told) == len(reports) > 15
     off = [abs(ours - real) / real for ours, real in zip(told, reports, strict=True)]
-    print([f"{each:.3f}" for each in off])
     assert max(off[1:]) <= 0.02, [f"{each:.3f}" for each in off]
 
 
 @pytest.mark.parametrize("policy", ["trim", "window", "prune", "compact"])
-async def test_hundreds_of_turns_on_the_real_server(catalog, policy, soak):
+async def test_hundreds_of_turns_on_the_real_server(small, policy, soak):
     turns = TURNS if policy == "trim" or soak > 1 else TURNS // 3
-    chance, talk, failures = random.Random(policy), talk_with(catalog, policy=policy), []
+    chance, talk, failures = random.Random(policy), talk_with(small, policy=policy), []
 
     def hear(event):
         if isinstance(event, Failed):
@@ -192,7 +220,6 @@ async def test_hundreds_of_turns_on_the_real_server(catalog, policy, soak):
         await talk.say(question(chance), hear)
     answers = [e for e in talk.session.entries if isinstance(e, AssistantSaid)]
     assert failures == []
-    print(policy, sum(e.usage.input for e in answers) / turns, [e.usage.cached for e in answers][:60])
     assert [e.status for e in answers] == [Status.COMPLETE] * turns
     assert max(e.usage.input + e.usage.output for e in answers) <= WINDOW
     system = tokenized_system(answers)
@@ -203,4 +230,4 @@ async def test_hundreds_of_turns_on_the_real_server(catalog, policy, soak):
 
 def tokenized_system(answers):
     """More than the system prompt and its marks are; each letter is a token at most."""
-    return len("<|turn|>system\nBe kind, and be brief.<|stop|><|turn|>user\n")
+    return len(f"<|turn|>system\n{SYSTEM}<|stop|><|turn|>user\n")

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import chinwag
 from chinwag import (
@@ -718,23 +720,19 @@ def test_each_provider_is_told_in_its_own_form(form, roles):
 
 
 def test_tools_are_declared_and_not_yet_run():
-    @tool(risk="read", timeout=5)
-    def get_time(zone: str = "UTC") -> str:
-        """What time it is."""
-        return "12:00"
-
-    assert get_time("WET") == "12:00"
-    made, _ = chat(Call("c1", "get_time", "{}"), tools=[get_time])
+    made, _ = chat(Call("c1", "get_noon", "{}"), tools=[get_noon])
     with made:
         if made._core.conversation.tools:
             pytest.fail("the loop is here: the seam in core._mind_tools has to go")
-        with pytest.raises(UsageError, match="get_time"):
+        with pytest.raises(UsageError, match="get_noon"):
             made.send("what time is it?")
-        assert made.last.calls[0].name == "get_time"
-    with pytest.raises(UsageError, match="no risk"):
-        tool(risk="some")(get_time)
-    with pytest.raises(UsageError, match="cannot end"):
-        tool(timeout=0)(get_time)
+        assert made.last.calls[0].name == "get_noon"
+
+
+@tool
+def get_noon() -> str:
+    """When noon is."""
+    return "12:00"
 
 
 def test_the_builder_says_the_same():
@@ -746,7 +744,7 @@ def test_the_builder_says_the_same():
         .temperature(0.5)
         .context_limit(900)
         .metadata(user="1")
-        .tools(print)
+        .tools(get_noon)
         .build()
     )
     with built:
@@ -1040,3 +1038,69 @@ def test_every_public_name_is_there_and_costs_nothing_before():
         [sys.executable, "-c", code], capture_output=True, check=False, text=True, timeout=60
     )
     assert run.stdout == "['chinwag']\n"
+
+
+FORKED = """
+import os
+from chinwag import Chat, UsageError
+from chinwag.providers.scripted import Scripted
+chat = Chat("scripted/script", provider=Scripted(["ok"]))
+chat.send("hi")
+child = os.fork()
+if not child:
+    try:
+        chat.send("again")
+    except UsageError as error:
+        print(error.message, flush=True)
+    print(Chat("scripted/script", provider=Scripted(["new"])).send("hi"), flush=True)
+else:
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), chat.send("again"), chat.count)
+"""
+
+
+def test_a_process_that_was_forked_gets_a_loop_of_its_own():
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+    assert run.stdout.splitlines() == [
+        "this chat belongs to the process this one was forked from",
+        "new",
+        "0 ok 4",
+    ]
+    assert run.stderr == ""
+
+
+words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+talks = st.lists(
+    st.one_of(
+        st.builds(Message.user, words),
+        st.builds(Message.assistant, words),
+        st.builds(lambda t: Message.user(t, Image(mime="image/png", data="aGk=")), words),
+        st.builds(lambda t, n: Message.assistant(t, Call("c1", n, "{}")), words, words),
+        st.builds(lambda t: Message.tool("c1", t), words),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=25)
+@given(talks, words)
+def test_any_talk_survives_dicts_and_documents(tmp_path_factory, talk, system):
+    path = tmp_path_factory.mktemp("talk") / "t.json"
+    made, _ = chat(system=system)
+    with made:
+        for message in talk:
+            made.add(message)
+        assert made.messages == [Message.system(system), *talk]
+        dicts = made.to_dicts()
+        made.save(path)
+        with Chat.from_dicts(dicts, "s/x", provider=scripted(name="s")) as again:
+            assert again.to_dicts() == dicts
+        with Chat.load(path, provider=scripted()) as loaded:
+            assert loaded.session == made.session
+            assert loaded.messages == made.messages

@@ -20,6 +20,7 @@ from chinwag import (
     open_store,
 )
 from chinwag.frontends.face import keeping
+from support import redis
 from support.chats import own_threads, scripted, until
 
 
@@ -32,9 +33,24 @@ def nothing_stays():
     assert until(lambda: not own_threads()), own_threads()
 
 
-@pytest.fixture(params=["file", "sqlite", "memory"])
+REDIS = pytest.param(
+    "redis",
+    marks=[
+        pytest.mark.server,
+        pytest.mark.skipif(redis.may_skip(), reason=redis.missing() or "-"),
+    ],
+)
+
+
+@pytest.fixture(params=["file", "sqlite", "memory", REDIS])
 def url(request, tmp_path):
-    return {
+    if request.param == "redis":
+        folder = tmp_path / "redis"
+        folder.mkdir()
+        with redis.Server(folder) as server:
+            yield server.url
+        return
+    yield {
         "file": f"file:{tmp_path}/folder",
         "sqlite": f"sqlite:{tmp_path}/s.db",
         "memory": "memory:",

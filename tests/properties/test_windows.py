@@ -22,7 +22,7 @@ from chinwag.talk.entry import (
 )
 from chinwag.talk.message import Call, Result, Text
 from chinwag.talk.session import Birth, Session, fold, fold_all
-from chinwag.talk.shown import held_by_pins, shown, tokens_shown
+from chinwag.talk.shown import held_by_pins, shown, tokens_shown, units_of
 
 BIRTH = Birth(id="20261126-000000-aaaaaa", created="2026-11-26T00:00:00.000Z")
 sizes = st.integers(1, 60)
@@ -179,3 +179,74 @@ def test_counting_one_by_one_equals_counting_at_once(session):
     again = fold_all(Session(BIRTH), list(session.entries))
     assert tokens_shown(again) == tokens_shown(session)
     assert shown(again) == shown(session)
+
+
+@given(sessions(), st.integers(1, 400))
+def test_a_trim_that_spares_the_newest_turn_never_cuts_it(session, budget):
+    found = windows.trim(session, budget, spare=True)
+    newest = next(windows.turns_back(session), [])
+    after = shown(session if found is None else cut(session, found))
+    assert newest == [] or after[-len(newest) :] == newest or session.scope.excluded
+
+
+@given(sessions(), st.integers(1, 300))
+def test_pruning_once_begun_goes_down_to_its_low_water_mark(session, budget):
+    few, many = windows.prune(session, budget), windows.prune(session, budget, low=0.75)
+    assert [each.ns for each in many[: len(few)]] == [each.ns for each in few]
+    assert bool(few) == bool(many)
+
+
+@given(sessions(), st.integers(1, 200))
+def test_the_rounds_of_tools_that_go_are_old_ones_of_the_newest_turn(session, budget):
+    gone = windows.rounds(session, budget)
+    newest = [n for n, _ in next(windows.turns_back(session), [])]
+    ns = [n for each in gone for n in each.ns]
+    assert set(ns) <= set(newest[1:-1])
+    assert not set(ns) & (session.scope.pinned | session.scope.excluded)
+    after = fold(session, Hidden(ns=tuple(ns))) if ns else session
+    assert are_paired(after) or not are_paired(session)
+    assert tokens_shown(session) - tokens_shown(after) == sum(each.tokens for each in gone)
+
+
+changes = st.one_of(
+    st.tuples(st.just("say"), turns()),
+    st.tuples(st.just("mark"), st.sampled_from(Mark)),
+    st.tuples(st.just("hide"), st.integers(1, 3)),
+    st.tuples(st.just("cut"), st.booleans()),
+    st.tuples(st.just("back"), st.booleans()),
+)
+
+
+@given(st.lists(changes, max_size=25), st.randoms(use_true_random=False))
+def test_a_view_that_goes_on_from_the_last_equals_one_looked_at_anew(steps, chance):
+    session = fold(Session(BIRTH), SystemSet(text="be brief"))
+    for kind, value in steps:
+        any_n = chance.randint(0, session.head)
+        match kind:
+            case "say":
+                session = fold_all(session, value)
+            case "mark":
+                session = fold(session, Marked(of=max(1, any_n), mark=value))
+            case "hide":
+                session = fold(session, Hidden(ns=tuple({any_n, max(1, any_n - value)})))
+            case "cut":
+                entry = Cleared() if value else Compacted(summary="", through=any_n)
+                session = fold(session, entry)
+            case _:
+                session = fold(session, Rewound(to=session.node_at(any_n)))
+        if chance.random() < 0.7:  # so that some are gone on with over several steps
+            anew = fold_all(Session(BIRTH), list(session.entries))
+            assert shown(session) == shown(anew)
+            assert tokens_shown(session) == sum(e.tokens for _, e in shown(anew))
+
+
+@given(sessions())
+def test_a_pin_on_one_of_a_unit_shows_all_of_it(session):
+    calls = [n for n, e in shown(session) if isinstance(e, ToolReturned)]
+    if not calls:
+        return
+    n = calls[-1]
+    unit = next(u for u in units_of(shown(session)) if n in [at for at, _ in u])
+    hidden = fold(session, Hidden(ns=tuple(at for at, _ in unit)))
+    pinned = fold(hidden, Marked(of=n, mark=Mark.PIN))
+    assert [each for each in unit if each in shown(pinned)] == unit

@@ -106,6 +106,7 @@ class FakeDesk:
         self.shown = status or Status()
         self.lines = list(lines)
         self.handled: list[str] = []
+        self.decided: list[tuple[str, str, str, str]] = []
         self.remembered: list[str] = []
         self.started = False
         self.draft: tuple[str, int, tuple[Any, ...]] = ("", 0, ())
@@ -176,6 +177,10 @@ class FakeDesk:
         was = not self._stop.is_set()
         self._stop.set()
         return was
+
+    def answer_approval(self, call_id: str, digest: str, verdict: str, word: str = "") -> bool:
+        self.decided.append((call_id, digest, verdict, word))
+        return True
 
     def status(self) -> Status:
         return self.shown

@@ -112,6 +112,7 @@ def _serve(model: str, most: int, window: int) -> None:
     params.port = 0
     params.use_jinja = True
     params.warmup = False
+    params.slot_save_path = f"{Path(model).parent}/"
     server = xllamacpp.Server(params)
     print("listening", server.listening_address, flush=True)
     sys.stdin.buffer.read()

@@ -102,22 +102,24 @@ def write(
     endless: int = 0,
     template: str = TEMPLATE,
     more: Sequence[str] = (),
+    wheel: Sequence[str] = (),
 ) -> Path:
     """Write the model. ``layers`` and ``width`` make it slower and change nothing else.
 
-    ``more`` merges, as in `everyday_merges`, make of it one that reads most words as words.
+    ``more`` merges, as in `everyday_merges`, make of it one that reads most words as words; then
+    ``wheel``, words that are one token each, may be what it says without end.
     """
     import gguf
 
     letters = byte_letters()
-    said = ["".join(letters[b] for b in word.encode()) for word in chain(endless)]
-    merges = [*merges_of(said), *more]
+    said = ["".join(letters[b] for b in word.encode()) for word in wheel or chain(endless)]
+    merges = list(more) if wheel else [*merges_of(said), *more]
     parts = [merge.replace(" ", "") for merge in merges]
     known = dict.fromkeys([*(letters[b] for b in range(256)), *parts, *said])
     tokens = [*known, START, STOP, TURN]
     out = gguf.GGUFWriter(str(path), "llama")
     _describe(out, tokens, merges, layers, width, template)
-    _weigh(out, tokens, said, layers, width, loops=bool(endless))
+    _weigh(out, tokens, said, layers, width, loops=bool(endless or wheel))
     out.write_header_to_file()
     out.write_kv_data_to_file()
     out.write_tensors_to_file()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -20,8 +20,13 @@ from chinwag.errors import ChinwagError, UsageError
 from chinwag.providers.base import ModelInfo
 from chinwag.stores.base import Answer, Reply, SessionStore
 from chinwag.talk.event import Ear
+from chinwag.talk.message import AnyPart
 from chinwag.talk.session import Session
 from chinwag.talk.unsent import Unsent
+
+if TYPE_CHECKING:
+    from chinwag.engine.tooling import Tooling
+    from chinwag.tools.mcp.servers import Servers
 
 
 class Catalog(Directory, Protocol):
@@ -61,6 +66,14 @@ def _as_reported(session: Session) -> Owed:
     return Owed() if said is None else Owed(Decimal(str(said)))
 
 
+async def _no_files(path: str) -> AnyPart:
+    raise UsageError(f"{path} cannot be attached here", hint="put its text into the message")
+
+
+async def _is_no_file(_: str) -> bool:
+    return False
+
+
 def _nothing_today() -> tuple[int, Decimal]:
     return 0, Decimal(0)
 
@@ -81,6 +94,10 @@ async def _nothing_typed(_: Session) -> None:
     return
 
 
+def _no_tools() -> Tooling:
+    raise UsageError("there are no tools here")
+
+
 def _no_other_store(url: str) -> SessionStore:
     raise UsageError(f"no other store can be opened here: {url}")
 
@@ -93,13 +110,17 @@ class Bench(msgspec.Struct, frozen=True):
 
     ``keys`` is the live key table as (action, keys); ``data_dir``, ``state_dir``, ``config_path``
     are absolute paths as shown to a person; ``store_url`` holds no password. ``owed`` is what a
-    session cost so far, ``today`` the tokens and US dollars of this day's paid answers in all
+    session cost so far, ``attach`` makes a part of a path as typed (raises UsageError), ``is_file``
+    says whether one is there, ``today`` the tokens and US dollars of this day's paid answers in all
     sessions (reads a file), ``prices_as_of`` the day of the prices that were reckoned with.
     ``take_over`` asks whoever writes the session in front to let it go; ``drafts`` are those that
     were given up, newest first; ``forget_typed`` removes what was typed in a session, sent or not,
     from where it is kept beside it.
 
-    ``index_path`` is the search index ("" = none), ``other_store`` opens a store by its URL.
+    ``tooling`` makes what may be called, where the conversation has none yet.
+
+    ``index_path`` is the search index ("" = none), ``servers`` are those of MCP where there are
+    any, ``other_store`` opens a store by its URL.
     """
 
     conversation: Conversation
@@ -116,12 +137,16 @@ class Bench(msgspec.Struct, frozen=True):
     problem: Callable[[str], Awaitable[ChinwagError | None]] = _no_problem
     owed: Callable[[Session], Owed] = _as_reported
     prices_as_of: Callable[[], str] = _no_date
+    attach: Callable[[str], Awaitable[AnyPart]] = _no_files
+    is_file: Callable[[str], Awaitable[bool]] = _is_no_file
     today: Callable[[], tuple[int, Decimal]] = _nothing_today
     take_over: Callable[[Ear], Awaitable[Answer]] = _nobody_to_ask
     drafts: Callable[[], Awaitable[Sequence[Unsent]]] = _no_drafts
     forget_typed: Callable[[Session], Awaitable[None]] = _nothing_typed
     index_path: str = ""
     other_store: Callable[[str], SessionStore] = _no_other_store
+    servers: Servers | None = None
+    tooling: Callable[[], Tooling] = _no_tools
 
     @property
     def is_private(self) -> bool:

@@ -8,15 +8,20 @@ from __future__ import annotations
 from typing import Final
 
 from chinwag.commands import (
+    attaching,
+    branches,
     context,
     elsewhere,
     finding,
     help,  # noqa: A004 - our room
+    looks,
+    mcp,
     models,
     private,
     room,
     sessions,
     talking,
+    tools,
     windows,
 )
 from chinwag.commands.table import Table
@@ -25,13 +30,18 @@ TABLE: Final[Table] = Table(
     (
         *help.commands(lambda: TABLE),
         *talking.COMMANDS,
+        *branches.COMMANDS,
         *sessions.COMMANDS,
         *windows.COMMANDS,
         *private.COMMANDS,
         *finding.COMMANDS,
         *elsewhere.COMMANDS,
         *models.COMMANDS,
+        *mcp.COMMANDS,
+        *attaching.COMMANDS,
         *context.COMMANDS,
+        *looks.COMMANDS,
         *room.COMMANDS,
+        *tools.COMMANDS,
     )
 )

@@ -1,4 +1,4 @@
-"""/search: words in every kept session, and the message they are in.
+"""/search: words in every kept session, and the message they are in; /find: in this conversation.
 
 Invariants: a search answers from what the index has, and says what it has not taken in yet; the
 index catches up in short slices, so that nothing that is to be saved waits for it. Nothing is
@@ -7,6 +7,7 @@ opened before the person has chosen.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +15,15 @@ from typing import TYPE_CHECKING
 
 from chinwag.commands.bench import Bench
 from chinwag.commands.table import Command, Group
-from chinwag.commands.words import flagged, plural, say, warn
+from chinwag.commands.words import flagged, plural, say, speaker, warn
 from chinwag.errors import CommandError, UsageWrong
-from chinwag.talk.event import Choice, Ear, Offered
+from chinwag.talk.event import Choice, Ear, Hit, Offered, Sought
 from chinwag.talk.session import slug
 
 if TYPE_CHECKING:
     from chinwag.stores.base import SessionStore
-    from chinwag.stores.search import Found, Hit
+    from chinwag.stores.search import Found
+    from chinwag.stores.search import Hit as Place
 
 MOST = 30  # messages offered
 CATCH_UP = 3.0  # seconds in all
@@ -72,18 +74,56 @@ def _ask(path: Path, store: SessionStore, text: str, *, everywhere: bool) -> Fou
         return index.search(text, MOST, url="" if everywhere else store.url)
 
 
-def _choices(hits: Sequence[Hit]) -> tuple[Choice, ...]:
+def _choices(hits: Sequence[Place]) -> tuple[Choice, ...]:
     return tuple(
         Choice(_label(hit), f"/load {hit.session_id}#{hit.n}", hit.snippet) for hit in hits
     )
 
 
-def _label(hit: Hit) -> str:
+def _label(hit: Place) -> str:
     name = slug(hit.title)[:40] or hit.session_id
     return f"{name} · {hit.at[:10]} · {hit.role}"
 
 
+AROUND = 60  # characters before and behind what was found
+
+
+async def find(bench: Bench, words: list[str], hear: Ear) -> None:
+    text = " ".join(words).strip()
+    if not text:
+        raise UsageWrong("what is to be looked for?", usage="/find TEXT")
+    wanted = re.compile(r"\s+".join(map(re.escape, text.split())), re.IGNORECASE)
+    hits = tuple(
+        Hit(n, speaker(entry), _around(entry.text, *found.span()))
+        for n, entry in bench.conversation.session.said()
+        if (found := wanted.search(entry.text))
+    )
+    if not hits:
+        say(hear, f"{text!r} is not in this conversation; /search looks in all sessions")
+        return
+    hear(Sought(text, hits))
+
+
+def _around(text: str, start: int, end: int) -> str:
+    """The words round a place, on one line."""
+    first, last = max(0, start - AROUND), end + AROUND
+    words = " ".join(text[first:last].split())
+    return f"{'…' * (first > 0)}{words}{'…' * (last < len(text))}"
+
+
 COMMANDS: tuple[Command, ...] = (
+    Command(
+        "find",
+        "find words in this conversation",
+        Group.TALKING,
+        find,
+        asked="search in this conversation; find text; where did I say; Ctrl+F",
+        usage="TEXT",
+        most=1,
+        free=True,
+        detail="Every place is marked: n and N (or the arrows) go from one to the next, Enter "
+        "stays there, Esc goes back to where you were. Ctrl+F finds as you type.",
+    ),
     Command(
         "search",
         "find words in all your sessions",

@@ -41,6 +41,11 @@ class Kind(StrEnum):
     PATH = "path"
     PROMPT = "text, or @path"
     TOPIC = "command or topic"
+    THEME = "theme"
+    SWITCH = "on or off"
+    TOOL = "tool"
+    MCP = "an MCP server, or what to do with one"
+    SERVER = "MCP server"
 
 
 class Group(StrEnum):
@@ -99,7 +104,8 @@ def _no_paths(_: str) -> Iterable[str]:
 class Sources(msgspec.Struct, frozen=True):
     """What there is to complete from, as known now; ``paths`` gives paths that begin with a text.
 
-    ``topics`` are the help pages (name, title).
+    ``topics`` are the help pages (name, title), ``tools`` tools
+    (name, what they do), ``servers`` those of MCP (name, how it is).
     """
 
     sessions: Callable[[], Iterable[Header]] = tuple
@@ -107,6 +113,8 @@ class Sources(msgspec.Struct, frozen=True):
     providers: Callable[[], Iterable[str]] = _none
     paths: Callable[[str], Iterable[str]] = _no_paths
     topics: Sequence[tuple[str, str]] = ()
+    tools: Callable[[], Iterable[tuple[str, str]]] = tuple
+    servers: Callable[[], Iterable[tuple[str, str]]] = tuple
 
 
 class Table:
@@ -228,10 +236,31 @@ class Table:
                 yield from _paths(asked, sources)
             case Kind.PROMPT:
                 yield from _paths(asked, sources, "@") if asked.typed.startswith("@") else ()
+            case Kind.THEME | Kind.SWITCH | Kind.TOOL:
+                yield from asked.among(FIXED.get(kind) or sources.tools())
             case Kind.TOPIC:
                 yield from asked.among((c.name, c.summary) for c in self.commands)
                 yield from asked.among(sources.topics)
+            case Kind.MCP:
+                yield from asked.among(sources.servers())
+                yield from asked.among(MCP_VERBS)
+            case Kind.SERVER:
+                yield from asked.among(sources.servers())
 
+
+#: What `/tools` does to a tool.
+SWITCH: tuple[tuple[str, str], ...] = (("on", "offer it"), ("off", "offer it no more"))
+
+#: What the screen may look like.
+THEMES: tuple[tuple[str, str], ...] = (
+    ("auto", "the terminal's own colours, or what suits its background"),
+    ("dark", "for a dark background"),
+    ("light", "for a light background"),
+    ("none", "no colour: bold, italic and underlined only"),
+)
+
+#: What arguments that are always the same may be.
+FIXED = {Kind.SWITCH: SWITCH, Kind.THEME: THEMES}
 
 #: What `/export` writes, by name.
 FORMATS: tuple[tuple[str, str], ...] = (
@@ -240,6 +269,15 @@ FORMATS: tuple[tuple[str, str], ...] = (
     ("openai", 'messages as {"role", "content"} for other programs'),
     ("html", "one page for a browser, nothing loaded from elsewhere"),
     ("text", "plain text"),
+)
+
+
+#: What can be done with an MCP server.
+MCP_VERBS: tuple[tuple[str, str], ...] = (
+    ("approve", "look at what a server would run, or offers now, and say yes"),
+    ("restart", "start a server again"),
+    ("log", "what a server said beside its answers"),
+    ("prompt", "put a prompt of a server into the input"),
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from chinwag.commands.bench import Bench
 from chinwag.commands.models import meant
 from chinwag.commands.table import Command, Group, Kind
-from chinwag.commands.words import escaped, first_words, flagged, number, plural, say
+from chinwag.commands.words import escaped, first_words, flagged, number, plural, say, speaker
 from chinwag.engine.conversation import Conversation
 from chinwag.errors import CommandError, UsageWrong
 from chinwag.talk.entry import AssistantSaid, Spoken, Status, ToolReturned, UserSaid
@@ -106,17 +106,7 @@ async def history(bench: Bench, words: list[str], hear: Ear) -> None:
 
 
 def _who(n: int, entry: Spoken) -> str:
-    return f"**{n} {escaped(_speaker(entry))}** {escaped(entry.at[11:16])}".rstrip()
-
-
-def _speaker(entry: Spoken) -> str:
-    match entry:
-        case UserSaid():
-            return "you"
-        case AssistantSaid(provider=provider, model=model):
-            return f"{provider}/{model}" if provider else "assistant"
-        case ToolReturned(result=result):
-            return f"tool {result.name}"
+    return f"**{n} {escaped(speaker(entry))}** {escaped(entry.at[11:16])}".rstrip()
 
 
 def _words(entry: Spoken) -> str:

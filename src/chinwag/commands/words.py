@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from chinwag.errors import UsageWrong
+from chinwag.talk.entry import AssistantSaid, Spoken, ToolReturned, UserSaid
 from chinwag.talk.event import Ear, Level, Notice
 from chinwag.text.cells import pad, width
 
@@ -66,3 +67,14 @@ def say(hear: Ear, text: str) -> None:
 
 def warn(hear: Ear, text: str) -> None:
     hear(Notice(text, Level.WARNING))
+
+
+def speaker(entry: Spoken) -> str:
+    """Who said it."""
+    match entry:
+        case UserSaid():
+            return "you"
+        case AssistantSaid(provider=provider, model=model):
+            return f"{provider}/{model}" if provider else "assistant"
+        case ToolReturned(result=result):
+            return f"tool {result.name}"

@@ -41,6 +41,11 @@ class Places(msgspec.Struct, frozen=True):
         return self.data / "blobs"
 
     @property
+    def mcp_approved(self) -> Path:
+        """What MCP servers a person said yes to, word for word."""
+        return self.config / "mcp-approved.json"
+
+    @property
     def index(self) -> Path:
         return self.data / "index.sqlite"
 
@@ -69,6 +74,11 @@ class Places(msgspec.Struct, frozen=True):
     @property
     def keys_file(self) -> Path:
         return self.config / "keys.toml"
+
+    @property
+    def rules_file(self) -> Path:
+        """What tools may do unasked, as a person decided."""
+        return self.config / "rules.toml"
 
 
 def places(

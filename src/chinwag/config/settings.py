@@ -67,6 +67,37 @@ class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep: Positive = 50
 
 
+class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A server of tools (MCP): a ``command`` to run in ``folder`` (the home folder), or a ``url``.
+
+    ``env`` holds variables for it, each a value or where one is found (``env:NAME``,
+    ``keyring:NAME``, ``cmd:…``); ``key`` says so of the token for ``url``. ``timeout`` is in
+    seconds for one call, ``offer`` names the tools that are wanted (all of them, where empty).
+    """
+
+    command: tuple[str, ...] = ()
+    url: str | None = None
+    folder: str | None = None
+    env: dict[str, str] = {}
+    key: str | None = None
+    timeout: Annotated[float, Meta(gt=0, le=3600)] | None = None
+    offer: tuple[str, ...] = ()
+
+
+class ToolSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the model may call. ``offer`` is "none", "all" or names; ``root`` is the folder in which
+    tools work (the one the program was started in), ``approve`` is ask, never, all or rules,
+    ``allow`` are rules by which a call runs unasked. ``max_steps`` bounds the rounds of one turn,
+    ``seconds`` one call."""
+
+    offer: str | tuple[str, ...] = "none"
+    root: str | None = None
+    approve: str = "ask"
+    allow: tuple[str, ...] = ()
+    max_steps: Positive = 10
+    seconds: Annotated[float, Meta(gt=0)] = 60.0
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set in config.toml, by CHINWAG_… or by an option.
 
@@ -93,6 +124,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budget: str | None = None
     data_dir: str | None = None
     context: ContextSettings = ContextSettings()
+    tools: ToolSettings = ToolSettings()
     providers: dict[str, ProviderSettings] = {}
     aliases: dict[str, str] = {}
+    mcp: dict[str, ServerSettings] = {}
     keys: dict[str, str | tuple[str, ...]] = {}

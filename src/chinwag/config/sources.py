@@ -184,6 +184,8 @@ _FORMS: Final = {
     "policy": "compact, trim, window, prune or refuse.",
     "reasoning": "low, medium, high or off.",
     "dialect": "openai, responses, anthropic, gemini, ollama or llamacpp.",
+    "offer": 'none, all, or names, such as ["clock", "read_file"].',
+    "allow": 'A list of rules, such as ["clock", "read_file(path=docs/*)"].',
     "stop": 'A list of texts, such as ["END"].',
     "models": 'A list of names, such as ["bench"].',
     "fallback": 'A list of models, such as ["ollama/qwen3:8b"].',

@@ -143,7 +143,7 @@ def about(session: Session, topic: str, *, late: int = LATE) -> list[Dropped]:
     if not wanted:
         return []
     said = shown(session)
-    newest = {n for n, _ in said[-late:]}
+    newest = _newest(said, late)
     gone = []
     for turn in _turns(said):
         ns = tuple(n for n, _ in turn)
@@ -205,7 +205,7 @@ _FILLER = frozenset(
 
 def _scored(session: Session, said: Sequence[Placed]) -> list[Dropped]:
     """Every message that may go, with what it is worth: 0 is nothing."""
-    late = {n for n, _ in said[-LATE:]}
+    late = _newest(said)
     recent = _words(" ".join(entry.text for _, entry in said[-LATE:]))
     count = len(said)
     scored = []
@@ -217,6 +217,12 @@ def _scored(session: Session, said: Sequence[Placed]) -> list[Dropped]:
         if score < 1:
             scored.append(Dropped(ns, weight(unit), score, reason))
     return scored
+
+
+def _newest(said: Sequence[Placed], late: int = LATE) -> set[int]:
+    """Positions of the last messages, and of what was asked last."""
+    asked = next((n for n, entry in reversed(said) if isinstance(entry, UserSaid)), 0)
+    return {asked, *(n for n, _ in said[-late:])}
 
 
 def _worth(unit: Sequence[Placed], recent: frozenset[str], age: float) -> tuple[float, str]:

@@ -165,12 +165,15 @@ class Asking:
         error = outcome.error
         if not isinstance(error, ContextOverflow) or not outcome.draft.is_empty:
             return False
-        before = self._models.known(asked.key).room, self._scale.besides(asked.key)
+        fixed = self._scale.fixed(asked.request.system, asked.request.tools, asked.model)
+        held = asked.own_count - fixed
+        before = self._models.known(asked.key).room, self._scale.bettered(asked.key, fixed, held)
         if error.limit:
             self._models.narrow(asked.key, error.limit)
         if error.asked:
-            self._scale.learn(asked.key, asked.own_count, error.asked)
-        return before != (self._models.known(asked.key).room, self._scale.besides(asked.key))
+            self._scale.learn(asked.key, fixed, held, error.asked)
+        after = self._models.known(asked.key).room, self._scale.bettered(asked.key, fixed, held)
+        return before != after
 
     def _refused_now(self, asked: Asked, sent: Request, outcome: Outcome) -> str:
         """What of the request the server has just refused; "" where nothing new."""

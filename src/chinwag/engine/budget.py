@@ -20,7 +20,12 @@ from chinwag.errors import BudgetSpent, UsageError
 from chinwag.talk.usage import Usage
 
 PER_TOKEN = 4  # characters, for words nobody has counted yet
-_FORM = re.compile(r"(\$?)\s*(\d[\d_,]*(?:\.\d+)?|\.\d+)\s*([km]?)\s*(?:tokens?)?", re.IGNORECASE)
+_FORM = re.compile(
+    r"(\$?)\s*([0-9]{1,3}(?:[,_][0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*([km]?)"
+    r"\s*(?:tokens?)?",
+    re.IGNORECASE,
+)
+MOST = Decimal(10**15)  # beyond that it is a slip, and no budget
 _TIMES = {"": 1, "k": 1000, "m": 1_000_000}
 USAGE = "an amount of money (0.50) or of tokens (200k)"
 
@@ -46,7 +51,7 @@ def parse(text: str) -> Budget | None:
         amount = Decimal(found[2].replace("_", "").replace(",", "")) if found else Decimal(0)
     except InvalidOperation:
         amount = Decimal(0)
-    if found is None or amount <= 0:
+    if found is None or not 0 < amount <= MOST:
         raise UsageError(f"{word!r} is no budget", hint=f"give {USAGE}")
     named = found[3] or word.lower().endswith(("token", "tokens"))
     whole = amount == amount.to_integral_value() and amount >= 1000

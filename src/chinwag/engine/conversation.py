@@ -32,7 +32,7 @@ from chinwag.engine.models import Key, Models
 from chinwag.engine.options import merged
 from chinwag.engine.promises import Directory, Keeper, Knowledge, Meter, Nothing, Retrying
 from chinwag.engine.room import Filling, Rules
-from chinwag.engine.scale import Scale
+from chinwag.engine.scale import Scale, held
 from chinwag.engine.shelf import Shelf
 from chinwag.engine.telling import Asked, Telling
 from chinwag.engine.turn import Outcome, answer
@@ -146,6 +146,7 @@ class Conversation(Shelf):
         self.purse = purse or Purse(lambda *_: None)
         self.overrides: Mapping[str, Any] = {}  # options of the command line: never written
         self._stop: asyncio.Event | None = None
+        self.pending: tuple[AnyPart, ...] = ()  # goes with the next message
         #: Why the last turn has no (whole) answer; None where it has, or a person stopped it.
         self.failure: ChinwagError | None = None
         self._draft = DraftCount()
@@ -210,10 +211,11 @@ class Conversation(Shelf):
             request = self.request(key, self.known(*key))
         except UsageError:
             return None
-        own, _ = self._scale.own(self.session, self.system, key[1], request.tools)
+        fixed = self._scale.fixed(self.system, request.tools, key[1])
+        said = held(self.session)
         tokens = await self._models.counted(key, request)
         if tokens:
-            self._scale.learn(key, own, tokens)
+            self._scale.learn(key, fixed, said, tokens)
         return tokens
 
     def filling(self) -> Filling:
@@ -525,7 +527,9 @@ class Conversation(Shelf):
         if not reported or not asked.own_count:
             return
         if not self._telling.was_cut(self.session, asked, reported, hear):
-            self._scale.learn(asked.key, asked.own_count, reported)
+            fixed = self._scale.fixed(self.system, asked.request.tools, asked.model)
+            held = asked.own_count - fixed
+            self._scale.learn(asked.key, fixed, held, reported, self.session)
 
     def _settle_failure(self, provider: str, model: str, error: ChinwagError, hear: Ear) -> None:
         self.failure = error

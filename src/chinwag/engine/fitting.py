@@ -68,12 +68,7 @@ class Fitting:
         reserve = talk.options.max_tokens or 0
         budget = max(1, min(int(window * self.rules.margin), window - reserve))
         fixed = self._scale.fixed(talk.system, talk.tools, key[1])
-        sample = 10_000
-        factor = 1.0
-        if not self._scale.is_exact(key[1]):
-            factor = self._scale.meter.corrected(key[1], sample) / sample
-        besides = self._scale.besides(key)
-        return Room(window, budget, max(0, int(fixed * factor) + besides), factor or 1.0)
+        return Room(window, budget, self._scale.head(key, fixed), self._scale.density(key))
 
     def filling(self, talk: Fits, key: Key) -> Filling:
         """What fills the window. The parts add up to what `used` says."""
@@ -95,7 +90,7 @@ class Fitting:
         Raises ContextOverflow.
         """
         room = self.room(talk, key)
-        more = int(tokens * room.scale)
+        more = self._scale.message(key, tokens)
         reserve = talk.options.max_tokens or 0
         if room.fixed > room.budget and reserve and room.fixed <= room.window * self.rules.margin:
             hint = f"/set max_tokens takes less than {room.window - room.fixed:,} here"
@@ -146,9 +141,9 @@ class Fitting:
         """
         free = self._free(talk, key)
         inner = windows.rounds(talk.session, 0)
-        newest = windows.weight(next(windows.turns_back(talk.session), []))
-        pinned = self._pinned(talk)
-        if newest - sum(each.tokens for each in inner) + pinned > free:
+        turn = {n for n, _ in next(windows.turns_back(talk.session), [])}
+        newest = windows.weight(p for p in shown(talk.session) if p[0] in turn)
+        if newest - sum(each.tokens for each in inner) + self._pinned(talk) > free:
             return
         self.trim(talk, key, hear, auto=True)
         if not self._fits(talk, key) and (rounds := windows.rounds(talk.session, free)):
@@ -367,7 +362,7 @@ class Fitting:
         allowed = max(64, min(room.budget, room.window - most))
         while True:
             own = self._scale.fixed(system, (), key[1]) + self._scale.fixed(prompt, (), key[1])
-            tokens = int(own * room.scale) + self._scale.besides(key)
+            tokens = self._scale.message(key, own)
             if tokens <= allowed or len(prompt) < 400:
                 return prompt, tokens
             half = int(len(prompt) * min(0.9, allowed / tokens) * 0.475)

@@ -2,9 +2,9 @@
 
 Invariants: the newest report of the model that answers next is the base, and only what came after
 it is counted by us; where a server has left out some of a prompt in silence its report is neither
-learnt from nor a base. What our counts lack is parted in two: a factor (the meter's, learnt from
-what came between two reports) and a number of tokens each request carries besides (what a template
-adds, how it writes tools, a prompt nobody told us of). Everything is O(1) in the length of the
+learnt from nor a base. What our counts lack is parted in three: what lies before the talk (system
+prompt, tools, what a template makes of them), the talk so far, and what is newly said, of which the
+meter keeps a factor. Everything is O(1) in the length of the
 talk, but `sent`, which counts every word.
 """
 
@@ -36,19 +36,28 @@ from chinwag.talk.shown import tokens_shown
 from chinwag.talk.tool import ToolSpec
 
 MESSAGE_OVERHEAD = 4  # tokens a chat template spends on one message: role and marks
-LESSON = 64  # tokens that have to lie between two reports before they say how we count text
+SAMPLE = 10_000  # tokens, to see a factor by
+LEAST_DENSITY, MOST_DENSITY = 0.3, 8.0  # beyond these something else was counted
+LESSON = 64  # tokens we have to have counted between reports before they say how we count
 
 Key = tuple[str, str]
 """(provider, model)"""
 
 
-class _Report(msgspec.Struct, frozen=True):
-    """A report as the base of what comes next: our raw count of that prompt, the server's, and the
-    point from which the meter learns its factor."""
+class _Lessons(msgspec.Struct):
+    """What the reports of one model have taught.
 
-    counted: int
-    reported: int
-    besides: int
+    ``head`` is what the system prompt and the tools cost it, template and all, when we counted
+    ``fixed`` tokens of them; ``density`` what it makes of one token of the talk by our counts, both
+    sides and their marks taken together. ``counted`` and ``reported`` are of what people and tools
+    said between reports, until there is enough of it to teach the meter.
+    """
+
+    head: int
+    fixed: int
+    density: float
+    counted: int = 0
+    reported: int = 0
 
 
 class Scale:
@@ -56,7 +65,7 @@ class Scale:
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
-        self._reports: dict[Key, _Report] = {}
+        self._lessons: dict[Key, _Lessons] = {}
         self._told: tuple[Sequence[ToolSpec], str, int] = ((), "", 0)
         self._cut: set[str] = set()  # ids of answers whose report is of a prompt that was cut
 
@@ -88,35 +97,72 @@ class Scale:
             return pictures.tokens(part.data, model)
         return self.meter.count(f"[picture {part.name or part.mime}]", model)[0]
 
-    def learn(self, key: Key, counted: int, reported: int) -> None:
-        """The server read ``reported`` tokens where `own` had said ``counted``."""
-        last = self._reports.get(key)
-        more = counted - last.counted if last else counted
-        if last is None:
-            self.meter.learn(key[1], counted, reported)
-        elif more >= LESSON and reported > last.reported:
-            self.meter.learn(key[1], more, reported - last.reported)
-        elif more >= 0:  # too little to tell: counted from the same point the next time
-            besides = reported - self.meter.corrected(key[1], counted)
-            self._reports[key] = msgspec.structs.replace(last, besides=besides)
+    def learn(
+        self, key: Key, fixed: int, held: int, reported: int, session: Session | None = None
+    ) -> None:
+        """The server read ``reported`` tokens where we had counted ``fixed`` (system prompt and
+        tools) and ``held``.
+
+        With the session that was sent, what came since the report before teaches the meter: what
+        lies before it (schemas, the model's own words) need not be counted alike.
+        """
+        model = key[1]
+        lessons = self._lessons.get(key)
+        if lessons is None:
+            self.meter.learn(model, fixed + held, reported)
+            head = max(0, reported - self.meter.corrected(model, held))
+            self._lessons[key] = _Lessons(head, fixed, self._factor(model))
             return
-        besides = reported - self.meter.corrected(key[1], counted)
-        self._reports[key] = _Report(counted, reported, besides)
+        if session is not None and (found := self._base(session, key)):
+            self._teach(model, lessons, found[1], reported - found[0])
+        lessons.head, lessons.fixed = self.head(key, fixed), fixed
+        if held >= LESSON and reported > lessons.head:
+            density = (reported - lessons.head) / held
+            lessons.density = min(max(density, LEAST_DENSITY), MOST_DENSITY)
+            if density == lessons.density:
+                return
+        lessons.head = max(0, reported - round(held * lessons.density))
+
+    def _teach(self, model: str, lessons: _Lessons, counted: int, reported: int) -> None:
+        lessons.counted += counted
+        lessons.reported += max(0, reported)
+        if lessons.counted >= LESSON:
+            self.meter.learn(model, lessons.counted, lessons.reported)
+            lessons.counted = lessons.reported = 0
+
+    def _factor(self, model: str) -> float:
+        """What the meter makes of a token of ours."""
+        return self.meter.corrected(model, SAMPLE) / SAMPLE
 
     def distrust(self, entry_id: str) -> None:
         """The report that comes with this answer is of a prompt the server has cut."""
         self._cut.add(entry_id)
 
-    def besides(self, key: Key) -> int:
-        """Tokens a request to this model holds besides what we count; may be below zero."""
-        last = self._reports.get(key)
-        return last.besides if last and not self.is_exact(key[1]) else 0
+    def head(self, key: Key, fixed: int) -> int:
+        """Tokens a request to this model holds before the talk, where we count ``fixed``."""
+        if self.is_exact(key[1]):
+            return fixed
+        lessons = self._lessons.get(key)
+        if lessons is None:
+            return self.meter.corrected(key[1], fixed)
+        return max(0, lessons.head + self.meter.corrected(key[1], fixed - lessons.fixed))
 
-    def bettered(self, key: Key, counted: int) -> int:
-        """Our raw count of a whole prompt, as the model counts, as near as we know."""
+    def density(self, key: Key) -> float:
+        """What this model makes of one token of the talk by our counts."""
+        if self.is_exact(key[1]):
+            return 1.0
+        lessons = self._lessons.get(key)
+        return lessons.density if lessons else (self._factor(key[1]) or 1.0)
+
+    def message(self, key: Key, counted: int) -> int:
+        """Our raw count of one text, as the model counts; rather too much than too little."""
         if self.is_exact(key[1]):
             return counted
-        return max(0, self.meter.corrected(key[1], counted) + self.besides(key))
+        return max(self.meter.corrected(key[1], counted), round(counted * self.density(key)))
+
+    def bettered(self, key: Key, fixed: int, held: int) -> int:
+        """Our raw counts of a whole prompt, as the model counts, as near as we know."""
+        return self.head(key, fixed) + round(held * self.density(key))
 
     def fixed(self, system: str, tools: Sequence[ToolSpec], model: str) -> int:
         """Our own count of what every request carries: the system prompt and the tools."""
@@ -133,12 +179,10 @@ class Scale:
         self, session: Session, system: str, model: str, tools: Sequence[ToolSpec] = ()
     ) -> tuple[int, bool]:
         """Our own count of the prompt, raw, and whether it is exact. O(1) but for the system."""
-        found = session.compacted
-        summary = found[1].tokens if found and found[1].summary else 0
-        held = tokens_shown(session)
+        said = tokens_shown(session)
         by = self.meter.count("a", model)[1]
-        exact = bool(by) and not tools and (not held or session.tally.tokenizer == by)
-        return self.fixed(system, tools, model) + summary + held, exact
+        exact = bool(by) and not tools and (not said or session.tally.tokenizer == by)
+        return self.fixed(system, tools, model) + held(session), exact
 
     def used(
         self,
@@ -148,24 +192,31 @@ class Scale:
         tools: Sequence[ToolSpec] = (),
     ) -> tuple[int, bool]:
         """Tokens the next request to ``choice`` would hold, and whether that is exact."""
-        provider, model = choice
-        for n, entry in session.back():
-            if isinstance(entry, AssistantSaid) and _reported(entry, provider, model):
-                if entry.id in self._cut:
-                    break
-                usage = entry.usage
-                base = (usage.input or 0) + (usage.output or 0) - (usage.reasoning or 0)
-                since = session.tally.tokens - session.tally_at(n).tokens
-                exact = self.is_exact(model)
-                more = since if exact else self.meter.corrected(model, since)
-                return base + more, since == 0 or exact
-            # What was reported before one of these was another view of the talk.
-            if isinstance(entry, _OTHER_VIEW) or n < session.head - 8:
-                break
+        model = choice[1]
+        if found := self._base(session, choice):
+            base, since = found
+            exact = self.is_exact(model)
+            return base + (
+                since if exact else self.meter.corrected(model, since)
+            ), exact or not since
         whole, exact = self.own(session, system, model, tools)
         if exact or not whole:
             return whole, True
-        return self.bettered(choice, whole), False
+        return self.bettered(choice, whole - held(session), held(session)), False
+
+    def _base(self, session: Session, key: Key) -> tuple[int, int] | None:
+        """What the newest report of this model makes of the talk up to its answer, and our own raw
+        count of what came since; None where no report is near, or it is of another view."""
+        for n, entry in session.back():
+            if isinstance(entry, AssistantSaid) and _reported(entry, *key):
+                if entry.id in self._cut:
+                    return None
+                usage = entry.usage
+                base = (usage.input or 0) + (usage.output or 0) - (usage.reasoning or 0)
+                return base, session.tally.tokens - session.tally_at(n).tokens
+            if isinstance(entry, _OTHER_VIEW) or n < session.head - 8:
+                return None
+        return None
 
     def sent(self, request: Request) -> tuple[int, bool, bool]:
         """Tokens of what was really sent (no thinking), whether exact, whether worth trusting.
@@ -179,6 +230,13 @@ class Scale:
             return tokens, True, True
         bettered = self.meter.corrected(request.model, tokens)
         return bettered, False, bettered != tokens
+
+
+def held(session: Session) -> int:
+    """Our own raw count of what is sent of the talk: the summary in force and what is shown."""
+    found = session.compacted
+    summary = found[1].tokens if found and found[1].summary else 0
+    return summary + tokens_shown(session)
 
 
 _OTHER_VIEW = (Cleared, Compacted, Hidden, Marked, SystemSet)

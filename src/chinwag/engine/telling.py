@@ -86,7 +86,8 @@ class Telling:
         """Whether a local server's report is not of the whole prompt: it has left out some of it
         without saying so (that is said once), or counts only what was new to it."""
         terms = self._knowledge.terms(asked.provider)
-        whole = self._scale.bettered(asked.key, asked.own_count)
+        fixed = self._scale.fixed(asked.request.system, asked.request.tools, asked.model)
+        whole = self._scale.bettered(asked.key, fixed, asked.own_count - fixed)
         if not terms.local or not switching.looks_cut(whole, reported, known=True):
             return False
         sent, exact, known = self._scale.sent(asked.request)

@@ -8,7 +8,7 @@ a person pressed or wrote makes one. Nothing of this is imported by a talk witho
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from chinwag.engine.approvals import Decision, Lasting, Policy, Rules, decide
 from chinwag.engine.rules import Rule
 from chinwag.errors import UsageError
 from chinwag.talk.tool import ToolSpec
-from chinwag.tools.base import Limits, Ready, Toolbox
+from chinwag.tools.base import Limits, Ready, Tool, Toolbox
 
 STEPS: Final = 10
 CALLS: Final = 25
@@ -43,12 +43,24 @@ async def _kept_nowhere(rule: Rule, *, allow: bool) -> None:  # noqa: ARG001 - t
     raise UsageError(f"the rule {rule} can be kept nowhere here", hint="it holds for this session")
 
 
+class More(msgspec.Struct, frozen=True):
+    """Tools that are made when they are first wanted."""
+
+    names: tuple[str, ...]
+    make: Callable[[str], Tool]
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
 KeepRule = Callable[..., Awaitable[None]]
 """``await keep(rule, allow=True)`` writes a rule down for good. Raises ChinwagError."""
 
 
 class Tooling:
-    """See the module. ``offer`` is "all", or the names that are offered.
+    """See the module. ``offer`` is "all", or the names that are offered; with ``servers``, so is
+    whatever a server of tools brings.
 
     ``root`` is the folder in which tools work, ``limits`` hold for each call.
     """
@@ -64,6 +76,8 @@ class Tooling:
         bounds: Bounds = Bounds(),  # noqa: B008 - frozen
         limits: Limits = Limits(),  # noqa: B008 - frozen
         keep: KeepRule = _kept_nowhere,
+        more: More | None = None,
+        servers: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.toolbox = toolbox
@@ -73,25 +87,48 @@ class Tooling:
         self.limits = limits
         self.clock = clock
         self._keep = keep
+        self._more = more
+        self._servers = servers
         self._rules = rules
         self._here: dict[str, tuple[Lasting, ...]] = {}
         self._never_here: dict[str, tuple[Rule, ...]] = {}
         self._all = offer == "all"
-        self._on = {tool.spec.name for tool in toolbox.chosen(offer)}
+        names = _words(offer) if isinstance(offer, str) else offer
+        self._on = set(names) - {"all", "none"}
         self._off: set[str] = set()
         self._seen: tuple[tuple[ToolSpec, ...], tuple[ToolSpec, ...]] = ((), ())
 
     # -- what is offered ----------------------------------------------------------------------
 
     def is_on(self, name: str) -> bool:
-        return name in self.toolbox and name not in self._off and (self._all or name in self._on)
+        tool = self.toolbox.get(name)
+        if tool is None or name in self._off:
+            return False
+        return self._all or name in self._on or (self._servers and bool(tool.spec.source))
 
     def turn(self, name: str, *, on: bool) -> None:
         """Offer a tool from now on, or no more. Raises UsageError with near names."""
+        if on and name not in self.toolbox and self._more and name in self._more.names:
+            self.toolbox.add(self._more.make(name))
         self.toolbox.chosen([name])  # raises where there is none
         (self._off.discard if on else self._off.add)(name)
         if on:
             self._on.add(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that can be turned on, by name."""
+        there = (tool.spec.name for tool in self.toolbox)
+        return tuple(sorted({*there, *(self._more.names if self._more else ())}))
+
+    def listed(self) -> Iterator[tuple[ToolSpec, bool]]:
+        """Everything that can be turned on, and whether it is. Makes what is not there yet."""
+        for name in self.names:
+            there = {tool.spec.name: tool.spec for tool in self.toolbox}
+            if name in there:
+                yield there[name], self.is_on(name)
+            elif self._more is not None:
+                yield self._more.make(name).spec, False
 
     def offered(self) -> tuple[ToolSpec, ...]:
         """What the model is told of, by name. The same value while nothing changes."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, BinaryIO
 
 from chinwag.talk.codec import dumps
-from chinwag.talk.entry import AssistantSaid, Status
+from chinwag.talk.entry import AssistantSaid, Status, ToolReturned
 from chinwag.talk.event import AnyEvent, Failed, Learnt, Notice, Saved, Settled, to_plain
-from chinwag.talk.message import Message, Role
+from chinwag.talk.message import Call, Message, Role
 
 
 class StreamEar:
@@ -41,6 +41,8 @@ class WholeEar:
         self._session = ""
         self._saved = 0
         self._notices: list[str] = []
+        self._called: dict[str, Call] = {}
+        self._ran: list[ToolReturned] = []
         self.failure: Failed | None = None
         self.answer: AssistantSaid | None = None
 
@@ -50,6 +52,9 @@ class WholeEar:
                 self._session = session.id
                 if isinstance(entry, AssistantSaid):
                     self.answer = entry
+                    self._called |= {c.id: c for c in entry.parts if isinstance(c, Call)}
+                elif isinstance(entry, ToolReturned):
+                    self._ran.append(entry)
             case Failed():
                 self.failure = event
             case Notice(text=text):
@@ -82,12 +87,25 @@ class WholeEar:
             "session": self._session,
             "saved": self._saved,
         }
+        if self._ran:
+            plain["tools"] = [self._tool(entry) for entry in self._ran]
         if self._notices:
             plain["notices"] = self._notices
         if self.failure is not None:
             error = self.failure
             plain["error"] = {"kind": error.kind, "message": error.message, "hint": error.hint}
         return plain
+
+    def _tool(self, entry: ToolReturned) -> dict[str, Any]:
+        result, call = entry.result, self._called.get(entry.result.id)
+        return {
+            "id": result.id,
+            "name": result.name,
+            "arguments": call.arguments if call else "{}",
+            "content": result.content,
+            "is_error": result.is_error,
+            "seconds": entry.seconds,
+        }
 
 
 def _usage(answer: AssistantSaid) -> dict[str, Any]:

@@ -15,11 +15,14 @@ from collections.abc import Callable
 from typing import TextIO
 
 from chinwag.desk import Desk
+from chinwag.frontends.asking import LineAsker, at_terminal, readable
 from chinwag.frontends.codes import ANSWERED, FAILED, INTERRUPTED, exit_code
 from chinwag.talk.delta import TextDelta
-from chinwag.talk.entry import AssistantSaid, Status, UserSaid
+from chinwag.talk.entry import AssistantSaid, Status, ToolReturned, UserSaid
 from chinwag.talk.event import (
     AnyEvent,
+    ApprovalAnswered,
+    ApprovalAsked,
     Compacting,
     CopyAsked,
     DraftOffered,
@@ -35,6 +38,7 @@ from chinwag.talk.event import (
     Page,
     SaveFailed,
     Settled,
+    ToolStarted,
     Waiting,
 )
 from chinwag.text.safe import safe, safe_line
@@ -74,6 +78,8 @@ class PlainEar:
         self.answer: AssistantSaid | None = None
         self.leaving = False
         self._following = ""
+        #: Who asks before a tool runs; None where nobody is there to be asked.
+        self.asker: LineAsker | None = None
 
     def __call__(self, event: AnyEvent) -> None:
         match event:
@@ -106,6 +112,18 @@ class PlainEar:
             case _:
                 self._read_along(event)
 
+    def _tool(self, event: AnyEvent) -> None:
+        match event:
+            case ApprovalAsked() if self.asker is not None:
+                self.end_line()
+                self.asker.ask(event)
+            case ApprovalAnswered() if self.asker is not None:
+                self.asker.settled(event)
+            case ToolStarted(call=call) if not self._quiet:
+                self.tell(f"→ {call.name} {call.arguments[:200]}")
+            case _:
+                pass
+
     def _waits(self, event: Waiting | Compacting) -> None:
         match event:
             case Waiting(reason=reason, seconds=seconds):
@@ -129,8 +147,11 @@ class PlainEar:
                     self.tell(f"following: read only; {owner} writes", "/fork, or /takeover")
             case Settled(entry=UserSaid(text=text)) if self._following:
                 self.tell(f"› {text}")
+            case Settled(entry=ToolReturned(result=result)) if not self._quiet:
+                first, _, more = result.content.partition("\n")
+                self.tell(f"← {result.name}: {first[:200]}{' …' if more else ''}")
             case _:
-                pass
+                self._tool(event)
 
     def _settled(self, answer: AssistantSaid) -> None:
         self.answer = answer
@@ -202,20 +223,6 @@ class interruptible:  # noqa: N801 - reads as a verb where it is used
         self._loop.remove_signal_handler(signal.SIGINT)
 
 
-async def _readable(fd: int) -> None:
-    """Until a line can be read; what happens beside the lines goes on meanwhile."""
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    try:
-        loop.add_reader(fd, ready.set)
-    except OSError:
-        return  # such a descriptor cannot be waited for: reading it waits
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(fd)
-
-
 class Repl:
     """The line REPL: reads in the main thread, handles on the loop, one line at a time."""
 
@@ -247,6 +254,8 @@ class Repl:
 
     def _greet(self) -> None:
         self._desk.conversation.may_follow = self._prompts
+        if self._prompts:
+            self._ear.asker = at_terminal(self._desk.answer_approval)
         self._runner.run(self._desk.start(self._ear))
         status = self._desk.status()
         self._ear.tell(f"chinwag: {status.provider}/{status.model}. /help explains, /exit leaves.")
@@ -277,6 +286,6 @@ class Repl:
         if self._prompts:
             sys.stderr.write(prompt)
             sys.stderr.flush()
-            self._runner.run(_readable(sys.stdin.fileno()))
+            self._runner.run(readable(sys.stdin.fileno()))
         line = sys.stdin.readline()
         return line.rstrip("\n") if line else None

@@ -238,6 +238,10 @@ class HttpProvider:
                 raise
             return NO_PROFILE  # a server without such an address says nothing of its models
 
+    async def ask(self, call: HttpCall, model: str = "") -> bytes:
+        """The answer to ``call``, beside any talk. Raises ProviderError's family."""
+        return await self._fetch(call, model)
+
     async def _fetch(self, call: HttpCall, model: str = "") -> bytes:
         where = self._where(model)
         headers = await self._headers()

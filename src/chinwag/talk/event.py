@@ -25,6 +25,8 @@ from chinwag.talk.tool import Risk
 class Level(StrEnum):
     INFO = "info"
     WARNING = "warning"
+    BRIEF = "brief"
+    """Of interest for a moment: a screen need not keep it."""
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="event"):
@@ -141,9 +143,20 @@ class Notice(Event, frozen=True, tag="notice"):
 
 
 class Page(Event, frozen=True, tag="page"):
-    """A longer text for the person, in Markdown: help, a history, a table. Not part of the talk."""
+    """A longer text for the person, in Markdown: help, a history, a table. Not part of the talk.
+
+    ``beside`` are texts that say the same as ``text`` and are best seen side by side.
+    """
 
     title: str
+    text: str
+    beside: tuple[Column, ...] = ()
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One of several texts side by side: a line above it, and the text in Markdown."""
+
+    head: str
     text: str
 
 
@@ -166,6 +179,33 @@ class Choice(msgspec.Struct, frozen=True):
     label: str
     line: str
     detail: str = ""
+
+
+class Sought(Event, frozen=True, tag="sought"):
+    """``text`` was looked for in the conversation, and stands in these messages, oldest first."""
+
+    text: str
+    hits: tuple[Hit, ...]
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """Message ``n``, who said it, and the words around what was looked for."""
+
+    n: int
+    who: str
+    words: str
+
+
+class EditorAsked(Event, frozen=True, tag="editor_asked"):
+    """The person wants to write in an outside editor, from ``text`` on."""
+
+    text: str = ""
+
+
+class ThemeAsked(Event, frozen=True, tag="theme_asked"):
+    """The screen is to look like theme ``name``."""
+
+    name: str
 
 
 class Opened(Event, frozen=True, tag="opened"):
@@ -239,6 +279,9 @@ AnyEvent: TypeAlias = (
     | Page
     | Listed
     | Offered
+    | Sought
+    | EditorAsked
+    | ThemeAsked
     | Opened
     | Following
     | Failed

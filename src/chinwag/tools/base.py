@@ -123,6 +123,9 @@ class Toolbox:
     def __contains__(self, name: str) -> bool:
         return name in self._tools
 
+    def get(self, name: str) -> Tool | None:
+        return self._tools.get(name)
+
     def add(self, *tools: Tool) -> None:
         """Raises UsageError for a name that is taken, or that no server would take."""
         import re  # a talk without tools has none of this
@@ -276,7 +279,7 @@ def _ended(why: str, output: Output | None) -> Output:
     said = f"Error: stopped, because {why}"
     if output is None or not output.text:
         return Output(said, is_error=True)
-    text = output.text if output.is_error else f"{said}. What it gave until then:\n{output.text}"
+    text = f"{said}. What it gave until then:\n{output.text}"
     return msgspec.structs.replace(output, text=text, is_error=True)
 
 

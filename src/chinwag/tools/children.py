@@ -212,6 +212,8 @@ def told(ended: Ended, limits: Limits) -> Output:
     text = ended.output.decode("utf-8", "replace")
     if whole is not None:
         text = cut(ended.output, limits.shown - 200, ended.total)
+    if ended.why == "stopped":  # whoever stopped it says why
+        return Output(text, whole=whole)
     why = _REASONS.get(ended.why, "").format(limits)
     if not why and ended.code:
         signal = f"ended by signal {-ended.code}"
@@ -222,7 +224,6 @@ def told(ended: Ended, limits: Limits) -> Output:
 
 _REASONS: Final = {
     "time": "stopped: its {0.seconds:g} seconds were over",
-    "stopped": "stopped by the person",
     "output": "stopped: it wrote more than {0.output:,} bytes",
     "memory": "stopped: it held more than {0.memory:,} bytes of memory",
     "processes": "stopped: there were more than {0.processes} processes",

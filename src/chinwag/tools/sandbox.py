@@ -258,6 +258,7 @@ def _bwrap_argv(sandbox: Sandbox, root: Path) -> list[str]:
     made.append((root, ["--bind", str(root), str(root)]))
     argv = [sandbox.bwrap, *_BARE, "--proc", "/proc", "--dev", "/dev"]
     argv += [*size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
+    argv += ["--remount-ro", "/proc"]  # root may set the kernel's own values, capability or not
     for link in filter(Path.is_symlink, map(Path, _SYSTEM)):
         argv += ["--symlink", str(link.readlink()), str(link)]
     # What lies above comes first, or it would cover what lies in it. Sorting keeps equals in order.

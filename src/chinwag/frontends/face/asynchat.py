@@ -13,8 +13,7 @@ from typing import Any, Self, Unpack
 from chinwag.context.compaction import Compactor
 from chinwag.context.windows import Cut, Dropped
 from chinwag.errors import ChinwagError
-from chinwag.frontends.face import core as engine
-from chinwag.frontends.face import document, views
+from chinwag.frontends.face import document, holding, views
 from chinwag.frontends.face.builder import Builder
 from chinwag.frontends.face.core import Core
 from chinwag.frontends.face.files import Given
@@ -22,6 +21,7 @@ from chinwag.frontends.face.plan import Plan, Settings
 from chinwag.frontends.face.reading import Reading
 from chinwag.frontends.face.reply import Reply, Schema
 from chinwag.frontends.face.streams import AsyncStream
+from chinwag.frontends.face.warm import AsyncWarm
 from chinwag.talk.entry import Compacted, Mark
 from chinwag.talk.message import Message
 from chinwag.talk.session import Session, begin, fold_all
@@ -94,6 +94,10 @@ class AsyncChat(Reading):
 
     async def add(self, message: Message) -> None:
         await self._core.add(message)
+
+    @property
+    def warm(self) -> AsyncWarm:
+        return AsyncWarm(self._core)
 
     # -- what is in force ---------------------------------------------------------------------
 
@@ -174,7 +178,7 @@ class AsyncChat(Reading):
     async def close(self) -> None:
         """Save what waits, let go of everything; again is free. Raises StoreUnavailable."""
         if not self._core.closed:
-            await engine.closed(self._core)
+            await holding.closed(self._core)
 
     async def __aenter__(self) -> Self:
         try:

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 from chinwag.context.compaction import Compactor
 from chinwag.context.windows import Cut, Dropped
-from chinwag.errors import ChinwagError
+from chinwag.errors import ChinwagError, UsageError
 from chinwag.frontends.face import document, loop, views
 from chinwag.frontends.face.builder import Builder
 from chinwag.frontends.face.core import Core
@@ -24,6 +24,7 @@ from chinwag.frontends.face.plan import Plan, Settings
 from chinwag.frontends.face.reading import Reading
 from chinwag.frontends.face.reply import Reply, Schema
 from chinwag.frontends.face.streams import Stream
+from chinwag.frontends.face.warm import Warm
 from chinwag.talk.entry import Compacted, Mark
 from chinwag.talk.message import Message
 from chinwag.talk.session import Session, begin, fold_all
@@ -148,6 +149,11 @@ class Chat(Reading):
         cut (F032)."""
         self._run(self._core.add(message))
 
+    @property
+    def warm(self) -> Warm:
+        """Have the server keep what it has read of this talk: `warm.save()`, `warm.restore()`."""
+        return Warm(self._core, self._run)
+
     # -- what is in force ---------------------------------------------------------------------
 
     def switch(self, model: str) -> None:
@@ -265,16 +271,19 @@ class _Line:
     def __init__(self) -> None:
         self.running: loop.Loop | None = None
         self._turn = threading.Lock()
+        self._ended = False
 
     def loop(self) -> loop.Loop:
         with self._turn:
+            if self._ended:
+                raise UsageError("this chat is closed", hint="make a new one, or open it again")
             if self.running is None:
                 self.running = loop.take()
             return self.running
 
     def give_back(self) -> None:
         with self._turn:
-            running, self.running = self.running, None
+            running, self.running, self._ended = self.running, None, True
         if running is not None:
             loop.give_back(running)
 

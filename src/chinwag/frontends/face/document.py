@@ -15,7 +15,6 @@ from chinwag.errors import SessionNotFound, SessionUnreadable, StoreUnavailable,
 from chinwag.stores import document, whole
 from chinwag.stores.disk import Disk
 from chinwag.stores.importing.base import LIMIT, Talk
-from chinwag.stores.importing.reading import read
 from chinwag.talk import codec
 from chinwag.talk.entry import now
 from chinwag.talk.session import Birth, Session, fold_all, new_session_id
@@ -50,6 +49,8 @@ def load(path: PathLike) -> Session:
     raw = _bytes(full)
     if raw.lstrip()[:1] == b"{" and b'"format"' in raw[:4096]:
         return _ours(raw, full)
+    from chinwag.stores.importing.reading import read  # forms that few programs ever meet
+
     try:
         talk = next(found for found in read(raw) if isinstance(found, Talk))
     except UsageError as error:

@@ -65,6 +65,9 @@ class Settings(TypedDict, total=False):
     compactor: Compactor
     #: Functions the model may call, or dicts that describe them (F009).
     tools: Sequence[Any]
+    #: Who is asked before a tool runs: a function of `talk.event.ApprovalAsked` that returns True,
+    #: False or a text for the model, or a coroutine. None: what is given in ``tools`` may run.
+    approve: own_tools.Approve | None
     #: Answers in a row that may call tools, in one turn (F017).
     max_steps: int
     #: Where sessions are kept: a URL, or what `open_store` gave.
@@ -107,6 +110,7 @@ class Plan:
             compactor=_compactor(get("compactor")),
         )
         self.tools = own_tools.toolbox(get("tools", ()))
+        self.approve = _approve(get("approve"))
         self.max_steps = whole("max_steps", get("max_steps")) or STEPS
         self.metadata = metadata(get("metadata", {}))
         self.budget = budget(get("budget"))
@@ -301,6 +305,13 @@ def _compactor(value: Any) -> Compactor | None:
             hint="give TruncateCompactor(), SummariseCompactor(), or an object with `compact`",
         )
     made: Compactor | None = value
+    return made
+
+
+def _approve(value: Any) -> own_tools.Approve | None:
+    if value is not None and not callable(value):
+        raise UsageError(f"approve is {value!r}, which cannot be asked", hint="give a function")
+    made: own_tools.Approve | None = value
     return made
 
 

@@ -17,7 +17,6 @@ from chinwag.providers.base import Options, Profile
 from chinwag.providers.catalog import DIALECTS, ROWS
 from chinwag.providers.dialects.base import Dialect, Endpoint
 from chinwag.stores.importing.base import Unreadable
-from chinwag.stores.importing.messages import read_list
 from chinwag.talk import codec
 from chinwag.talk.entry import (
     AnyEntry,
@@ -96,6 +95,8 @@ def entries_of(items: Iterable[Any]) -> tuple[AnyEntry, ...]:
     plain = [dict(item) if isinstance(item, Mapping) else item for item in items]
     if all(isinstance(item, dict) and item.get("role") == "system" for item in plain):
         return tuple(SystemSet(text=str(item.get("content", ""))) for item in plain)
+    from chinwag.stores.importing.messages import read_list
+
     try:
         return read_list(plain).entries
     except Unreadable as error:

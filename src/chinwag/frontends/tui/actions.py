@@ -60,7 +60,8 @@ class Acting:
 
     @property
     def picking(self) -> bool:
-        return self._shell.state.picker is not None
+        state = self._shell.state
+        return state.picker is not None or state.question is not None
 
     @property
     def typing(self) -> bool:
@@ -84,7 +85,10 @@ class Acting:
             self._plain[action]()
 
     def pick(self, action: str, event: KeyPressEvent) -> None:
-        """Carry out a key while something is picked."""
+        """Carry out a key while something is picked, or a question is open."""
+        if self._shell.state.question is not None:
+            self._question(action, event)
+            return
         match action:
             case "enter" | "tab":
                 self._shell.dispatch(s.Picked())
@@ -101,8 +105,37 @@ class Acting:
             case "typed":
                 if text := "".join(c for c in event.data if c.isprintable()):
                     self._shell.dispatch(s.PickerTyped(text))
+            case "left" | "right":
+                pass  # the filter is typed at its end
             case _:
                 raise ValueError(f"no such action: {action}")
+
+    def _question(self, action: str, event: KeyPressEvent) -> None:
+        """A key for the question; what came before it could be seen is typed, not heeded."""
+        reading = self._shell.picture.reading
+        text = "".join(c for c in event.data if c.isprintable()) if action == "typed" else ""
+        if not reading.heeds(time.monotonic()):
+            self.buffer.insert_text(text)
+            return
+        match action:
+            case "enter":
+                self._shell.dispatch(s.QuestionAnswered(reading.seen))
+            case "up" | "left":
+                self._shell.dispatch(s.QuestionMoved(-1))
+            case "down" | "right" | "tab":
+                self._shell.dispatch(s.QuestionMoved(1))
+            case "page-up" | "page-down":
+                by = reading.page if action == "page-down" else -reading.page
+                self._shell.dispatch(s.QuestionScrolled(reading.top + by))
+            case "erase":
+                self._shell.dispatch(s.QuestionTyped(""))
+            case "clear":
+                while self._shell.state.question and self._shell.state.question.word:
+                    self._shell.dispatch(s.QuestionTyped(""))
+            case "typed" if text:
+                self._shell.dispatch(s.QuestionTyped(text))
+            case _:
+                pass
 
     def paste(self, data: str) -> None:
         """A bracketed paste: never sends."""
@@ -117,6 +150,9 @@ class Acting:
 
     def scroll(self, by: int) -> None:
         """Move the view by lines (negative = back)."""
+        if self._shell.state.question is not None:
+            self._shell.dispatch(s.QuestionScrolled(self._shell.picture.reading.top + by))
+            return
         columns, rows = self._shell.picture.size
         self._shell.dispatch(
             s.Scrolled(self._shell.transcript.moved(self._shell.state, by, columns, rows))

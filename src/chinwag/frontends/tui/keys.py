@@ -164,6 +164,8 @@ _PICKER = (
     ("tab", "tab"),
     ("up", "up"),
     ("down", "down"),
+    ("left", "left"),
+    ("right", "right"),
     ("page-up", "pageup"),
     ("page-down", "pagedown"),
     ("erase", "backspace"),

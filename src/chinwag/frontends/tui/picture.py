@@ -12,10 +12,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from chinwag.frontends.tui import footer, view
+from chinwag.frontends.tui.approval import Reading
 from chinwag.frontends.tui.drawing import clipped
 from chinwag.frontends.tui.first_frame import is_compact
 from chinwag.frontends.tui.promises import Desk, Status
-from chinwag.frontends.tui.state import UiState
+from chinwag.frontends.tui.state import Question, UiState
 from chinwag.frontends.tui.transcript import COUNTED, Transcript
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Picture:
         self._seen = seen
         self._unfold = unfold
         self.size = (80, 20)
+        self.reading = Reading()
         self.renderer: Renderer | None = None
         self._counted: tuple[str, tuple[int, bool]] = ("", (0, True))
         self._footed: tuple[Any, Line] = (None, [])
@@ -70,6 +72,9 @@ class Picture:
         status = self._status = self._seen.desk.status()
         head = view.header(self._seen.state, status, columns, rows)
         foot = view.tray(self._seen.state, status, columns, time.monotonic())
+        if self._seen.state.question is not None:
+            return self._asked(self._seen.state.question, head, columns, height)
+        self.reading.forget()
         if self._seen.state.picker is not None:
             foot = view.picker(self._seen.state.picker, columns, height - len(head) - 2)
         if not is_compact(rows):
@@ -78,6 +83,14 @@ class Picture:
         talk = self._talk(columns, room)
         blank: list[Line] = [[] for _ in range(room - len(talk))]
         return [*head, *talk, *blank, *foot][: max(1, height)]
+
+    def _asked(self, question: Question, head: list[Line], columns: int, height: int) -> list[Line]:
+        """A question takes all the room there is: what would run is to be seen."""
+        under = [] if is_compact(self._seen.rows()) else [view.rule(columns)]
+        room = max(1, height - len(head) - len(under))
+        lines = self.reading.draw(question, columns, room, time.monotonic())
+        blank: list[Line] = [[] for _ in range(room - len(lines))]
+        return [*head, *lines[-room:], *blank, *under][: max(1, height)]
 
     def _talk(self, columns: int, room: int) -> list[Line]:
         if columns != self.size[0] and self._seen.state.live is not None:
@@ -136,9 +149,14 @@ class Picture:
         return sample * len(text) // COUNT_AT_ONCE, False
 
     def filter_line(self, columns: int, _: int) -> list[Line]:
-        picker = self._seen.state.picker
+        state = self._seen.state
+        if state.question is not None:
+            return [view.word_line(state.question, columns)[0]]
+        picker = state.picker
         return [view.picker_prompt(picker, columns)[0]] if picker else []
 
     def filter_cursor(self) -> int:
-        picker = self._seen.state.picker
-        return view.picker_prompt(picker, self.size[0])[1] if picker else 0
+        state = self._seen.state
+        if state.question is not None:
+            return view.word_line(state.question, self.size[0])[1]
+        return view.picker_prompt(state.picker, self.size[0])[1] if state.picker else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from chinwag.talk.event import Ear
+from chinwag.talk.event import Ear, Verdict
 from chinwag.talk.session import Session
 
 
@@ -63,6 +63,10 @@ class Desk(Protocol):
     async def handle(self, line: str, hear: Ear) -> None: ...
 
     def interrupt(self) -> bool: ...
+
+    def answer_approval(self, call_id: str, digest: str, verdict: Verdict, word: str = "") -> bool:
+        """What the person says to a call that waits, of which ``digest`` was shown."""
+        ...
 
     def status(self) -> Status: ...
 

@@ -99,6 +99,7 @@ class Shell:
         self.pastes = Pastes()
         self._early: list[str] = []
         self._tick: asyncio.TimerHandle | None = None
+        self._second: asyncio.TimerHandle | None = None
         self._next_frame = 0.0
         self._draw_cost = 0.0
         self._drawing_since = 0.0
@@ -263,7 +264,7 @@ class Shell:
                 self.transcript.forget()
             case s.ThinkingToggled() | e.Requested():
                 self._soon()
-            case e.Waiting():
+            case e.Waiting() | e.ToolStarted():
                 self._count_down()
             case _:
                 pass
@@ -273,9 +274,14 @@ class Shell:
     def _count_down(self) -> None:
         """Draw each second of a wait: the only timer there is, and only then."""
         self._draw()
-        left = self.state.until - time.monotonic()
-        if self.state.waiting and left > 0:
-            asyncio.get_running_loop().call_later(min(1.0, left), self._count_down)
+        left = self.state.until - time.monotonic() if self.state.waiting else 0.0
+        left = 1.0 if self.state.running else left
+        if self._second is not None:
+            self._second.cancel()
+            self._second = None
+        if left > 0:
+            loop = asyncio.get_running_loop()
+            self._second = loop.call_later(min(1.0, left), self._count_down)
 
     def _focus(self) -> None:
         layout = self.parts.layout
@@ -301,6 +307,8 @@ class Shell:
                     self._early.append(line)  # the desk is started first
             case s.Interrupt():
                 self.desk.interrupt()
+            case s.Decide(id=id_, digest=digest, verdict=verdict, word=word):
+                self.desk.answer_approval(id_, digest, verdict, word)
             case s.Copy(text=text, what=what):
                 self._spawn(self._copy(text, what))
             case s.PutDraft(text=text, cursor=cursor, pastes=pastes):

@@ -16,7 +16,7 @@ import msgspec
 
 from chinwag.talk.draft import Draft
 from chinwag.talk.entry import AnyEntry
-from chinwag.talk.event import AnyEvent, Choice
+from chinwag.talk.event import AnyEvent, ApprovalAsked, Choice, Verdict
 from chinwag.talk.grown import Grown
 from chinwag.talk.session import Session
 
@@ -81,6 +81,25 @@ class Picker(msgspec.Struct, frozen=True):
     at: int = 0
 
 
+class Question(msgspec.Struct, frozen=True):
+    """A call that waits for a person's word (approval.py). ``at`` is the answer that is marked,
+    ``top`` the first line that is shown, ``word`` what is typed for the model."""
+
+    asked: ApprovalAsked
+    at: int = 0
+    top: int = 0
+    word: str = ""
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A tool that runs since a moment on the monotonic clock; ``said`` is how far it says it is."""
+
+    id: str
+    name: str
+    since: float
+    said: str = ""
+
+
 class UiState(msgspec.Struct, frozen=True):
     """Everything the screen knows but the draft. ``anchor`` is None while the end is followed.
 
@@ -102,6 +121,8 @@ class UiState(msgspec.Struct, frozen=True):
     thinking_open: bool = False
     tools_open: bool = False
     picker: Picker | None = None
+    question: Question | None = None
+    running: tuple[Running, ...] = ()
     toast: str = ""
     quit_armed: bool = False
 
@@ -167,6 +188,28 @@ class Picked(msgspec.Struct, frozen=True):
     pass
 
 
+class QuestionMoved(msgspec.Struct, frozen=True):
+    by: int
+
+
+class QuestionScrolled(msgspec.Struct, frozen=True):
+    """The text of the question begins at line ``top`` now."""
+
+    top: int
+
+
+class QuestionTyped(msgspec.Struct, frozen=True):
+    """A letter for the model; "" takes the last one back."""
+
+    text: str
+
+
+class QuestionAnswered(msgspec.Struct, frozen=True):
+    """Enter. ``seen``: all of the question was on the screen."""
+
+    seen: bool
+
+
 class CommandPressed(msgspec.Struct, frozen=True):
     """A key that stands for a command line."""
 
@@ -193,6 +236,10 @@ Intent: TypeAlias = (
     | PickerMoved
     | PickerTyped
     | Picked
+    | QuestionMoved
+    | QuestionScrolled
+    | QuestionTyped
+    | QuestionAnswered
     | CommandPressed
     | Toasted
 )
@@ -234,8 +281,17 @@ class DropDraft(msgspec.Struct, frozen=True):
     """Clear the input, keeping what stood there where Up finds it."""
 
 
+class Decide(msgspec.Struct, frozen=True):
+    """Tell the desk what the person says to call ``id``, of which ``digest`` was shown."""
+
+    id: str
+    digest: str
+    verdict: Verdict
+    word: str = ""
+
+
 class Leave(msgspec.Struct, frozen=True):
     pass
 
 
-Effect: TypeAlias = Handle | Interrupt | Copy | PutDraft | DropDraft | Leave
+Effect: TypeAlias = Handle | Interrupt | Decide | Copy | PutDraft | DropDraft | Leave

@@ -11,7 +11,7 @@ from typing import TypeAlias, assert_never
 
 from msgspec.structs import replace
 
-from chinwag.frontends.tui import picking
+from chinwag.frontends.tui import approval, picking
 from chinwag.frontends.tui import state as s
 from chinwag.frontends.tui.state import Copy, Effect, Handle, Kind, Live, Said, Told, UiState
 from chinwag.talk import event as e
@@ -39,13 +39,15 @@ Looking: TypeAlias = (
     | s.PaletteOpened
     | s.PickerMoved
     | s.PickerTyped
+    | s.QuestionMoved
+    | s.QuestionScrolled
+    | s.QuestionTyped
 )
 Telling: TypeAlias = (
     e.Heard
     | e.Saved
     | e.SaveFailed
     | e.Learnt
-    | e.ApprovalAsked
     | e.Notice
     | e.Page
     | e.Listed
@@ -56,6 +58,7 @@ Telling: TypeAlias = (
 LEAVE_HINT = "Ctrl+C once more leaves (so does Ctrl+D)"
 STILL_STOPPING = "still stopping; Ctrl+C once more leaves"
 STOPPING = "stopping"
+NOT_SEEN = "see all of it first: PgDn; no line of it may run unseen"
 
 
 def opened(session: Session) -> UiState:
@@ -72,7 +75,9 @@ def update(state: UiState, what: s.Happening, now: float) -> Next:
             e.Requested()
             | e.Settled()
             | e.ApprovalAsked()
+            | e.ApprovalAnswered()
             | e.ToolStarted()
+            | e.ToolProgressed()
             | e.Compacting()
             | e.Waiting()
             | e.Saved()
@@ -116,6 +121,8 @@ def _intent(state: UiState, what: s.Intent, now: float, armed: bool) -> Next:  #
             return _copied(state)
         case s.Picked():
             return _picked(state, now)
+        case s.QuestionAnswered(seen=seen):
+            return _decided(state, seen=seen)
         case s.CommandPressed(line=line):
             return _submitted(state, line, now)
         case _:
@@ -139,8 +146,48 @@ def _looked(state: UiState, what: Looking) -> UiState:
             return replace(state, picker=picking.moved(state.picker, by))
         case s.PickerTyped(text=text):
             return replace(state, picker=picking.typed(state.picker, text))
+        case s.QuestionMoved() | s.QuestionScrolled() | s.QuestionTyped():
+            return _questioned(state, what)
         case _:
             assert_never(what)
+
+
+def _questioned(
+    state: UiState, what: s.QuestionMoved | s.QuestionScrolled | s.QuestionTyped
+) -> UiState:
+    question = state.question
+    if question is None:
+        return state
+    match what:
+        case s.QuestionMoved(by=by):
+            question = approval.moved(question, by)
+        case s.QuestionScrolled(top=top):
+            question = replace(question, top=max(0, top))
+        case s.QuestionTyped(text=text):
+            question = approval.typed(question, text)
+    return replace(state, question=question)
+
+
+def _decided(state: UiState, *, seen: bool) -> Next:
+    """What is marked is said; nothing is allowed that was not seen whole."""
+    question = state.question
+    if question is None:
+        return state, ()
+    choice = approval.chosen(question)
+    if choice.allows and not seen:
+        return replace(state, toast=NOT_SEEN), ()
+    return _told_no(state, choice.verdict)
+
+
+def _told_no(state: UiState, verdict: e.Verdict = e.Verdict.DENY) -> Next:
+    """The question is gone from the screen; the desk is told (without more: no)."""
+    question = state.question
+    if question is None:
+        return state, ()
+    word = question.word if verdict is e.Verdict.DENY else ""
+    asked = question.asked
+    decide = s.Decide(asked.call.id, asked.digest, verdict, word)
+    return replace(state, question=None), (decide,)
 
 
 def _submitted(state: UiState, text: str, now: float) -> Next:
@@ -153,6 +200,8 @@ def _submitted(state: UiState, text: str, now: float) -> Next:
 
 
 def _stopped(state: UiState) -> Next:
+    if state.question is not None:
+        return _told_no(state)
     if state.picker is not None:
         return replace(state, picker=None), ()
     if state.busy:
@@ -161,6 +210,9 @@ def _stopped(state: UiState) -> Next:
 
 
 def _cancelled(state: UiState, *, drafted: bool, armed: bool) -> Next:
+    if state.question is not None:  # the tool, the question and the loop together
+        state, effects = _told_no(state)
+        return replace(state, stopping=True), (s.Interrupt(), *effects)
     if state.picker is not None or (state.busy and not state.stopping):
         return _stopped(state)
     if armed:
@@ -207,8 +259,8 @@ def _event(state: UiState, what: e.AnyEvent, now: float) -> Next:
             return replace(state, live=Live(asked=now), busy=True, waiting="", since=now), ()
         case e.Settled(n=n, entry=entry, session=session):
             return _settled(state, n, entry, session), ()
-        case e.ToolStarted(call=call):
-            return replace(state, waiting=f"running {call.name}", until=0.0, since=now), ()
+        case e.ApprovalAsked() | e.ApprovalAnswered() | e.ToolStarted() | e.ToolProgressed():
+            return _called(state, what, now), ()
         case e.Compacting(messages=messages):
             text = f"writing a summary of {messages:,} messages"
             return replace(state, waiting=text, until=0.0, busy=True, since=now), ()
@@ -231,6 +283,32 @@ def _event(state: UiState, what: e.AnyEvent, now: float) -> Next:
             return _told(state, what), ()
 
 
+def _called(
+    state: UiState,
+    what: e.ApprovalAsked | e.ApprovalAnswered | e.ToolStarted | e.ToolProgressed,
+    now: float,
+) -> UiState:
+    match what:
+        case e.ApprovalAsked():
+            return replace(state, question=s.Question(what), picker=None, waiting="")
+        case e.ApprovalAnswered(id=id_, digest=digest):
+            return _answered(state, id_, digest)
+        case e.ToolStarted(call=call):
+            started = s.Running(call.id, call.name, now)
+            return replace(state, running=(*state.running, started), since=now)
+        case e.ToolProgressed(id=id_, text=text):
+            running = (replace(r, said=text) if r.id == id_ else r for r in state.running)
+            return replace(state, running=tuple(running))
+
+
+def _answered(state: UiState, id_: str, digest: str) -> UiState:
+    """A question that was settled, perhaps elsewhere, is asked no more."""
+    question = state.question
+    if question is None or (question.asked.call.id, question.asked.digest) != (id_, digest):
+        return state
+    return replace(state, question=None)
+
+
 def _told(state: UiState, what: Telling) -> UiState:
     """What the program has to say or to offer."""
     match what:
@@ -238,8 +316,6 @@ def _told(state: UiState, what: Telling) -> UiState:
             return state  # the footer asks the desk
         case e.Following(owner=owner):
             return replace(state, toast=f"open elsewhere: {owner}" if owner else "")
-        case e.ApprovalAsked(call=call):
-            return tell(state, Kind.WARNING, f"{call.name} asks to run: {call.arguments}")
         case e.Notice(text=text, level=level):
             kind = Kind.WARNING if level is e.Level.WARNING else Kind.NOTICE
             return tell(state, kind, text)
@@ -267,7 +343,9 @@ def _heard(live: Live | None, delta: AnyDelta, now: float) -> Live:
 
 
 def _rested(state: UiState, now: float) -> Next:
-    state = replace(state, busy=False, stopping=False, waiting="", live=None)
+    state = replace(
+        state, busy=False, stopping=False, waiting="", live=None, question=None, running=()
+    )
     if state.toast == STILL_STOPPING:
         state = replace(state, toast="", quit_armed=False)
     if not state.queue:
@@ -290,7 +368,10 @@ def _settled(state: UiState, n: int, entry: AnyEntry, session: Session) -> UiSta
         case AssistantSaid():
             state = replace(_without_echo(state, entry), live=None, waiting="")
             return _appended(state, Said(n, entry))
-        case UserSaid() | ToolReturned() | SystemSet() | Noted() | Compacted():
+        case ToolReturned(result=result):
+            running = tuple(r for r in state.running if r.id != result.id)
+            return _appended(replace(state, running=running), Said(n, entry))
+        case UserSaid() | SystemSet() | Noted() | Compacted():
             return _appended(state, Said(n, entry))
         case Cleared() | Rewound():
             items = _rewoven(session, state.items)

@@ -12,13 +12,15 @@ from typing import TypeAlias
 from chinwag.frontends.tui import first_frame, picking
 from chinwag.frontends.tui.drawing import clipped, indented, one, sides
 from chinwag.frontends.tui.promises import Status
-from chinwag.frontends.tui.state import Kind, Picker, Told, UiState
+from chinwag.frontends.tui.state import Kind, Picker, Question, Told, UiState
 from chinwag.frontends.tui.update import queued_line, title_of
 from chinwag.text.cells import pad, width
 
 Line: TypeAlias = list[tuple[str, str]]
 
 QUEUED_SHOWN = 3
+RUNNING_SHOWN = 4
+SPINNER = "⠋⠙⠸⠴⠦⠇"
 NOTICES = 5
 """Lines of the program beside which the welcome stays."""
 PICKER_ROWS = 10
@@ -93,6 +95,7 @@ def tray(state: UiState, status: Status, columns: int, now: float = 0.0) -> list
         more = f" (and {hidden} before)" if hidden and not at else ""
         words = one(f"next: {queued_line(text)}{more}", columns - 3)
         out.append([("class:queued", f" ⋯ {words}")])
+    out += [[("class:toast", f" {line}")] for line in _running(state, columns - 2, now)]
     word = state.toast or _waiting(state, now)
     if word:
         out.append([("class:toast", f" {one(word, columns - 2)}")])
@@ -103,6 +106,27 @@ def tray(state: UiState, status: Status, columns: int, now: float = 0.0) -> list
         words = one(f"not saved: {status.save_problem}", columns - 2)
         out.append([("class:footer.bad", f" {words}")])
     return out
+
+
+def _running(state: UiState, columns: int, now: float) -> list[str]:
+    """A line for each tool that runs: a sign that turns, its name, for how long."""
+    lines = []
+    for run in state.running[:RUNNING_SHOWN]:
+        seconds = max(0.0, now - run.since)
+        said = f" · {run.said}" if run.said else ""
+        sign = SPINNER[int(seconds) % len(SPINNER)]
+        lines.append(one(f"{sign} {run.name} · {seconds:.0f} s{said}", columns))
+    if (hidden := len(state.running) - RUNNING_SHOWN) > 0:
+        lines.append(f"and {hidden} more")
+    return lines
+
+
+def word_line(question: Question, columns: int) -> tuple[Line, int]:
+    """What is typed for the model while a question is open, and the column of the cursor."""
+    typed = one(question.word, max(1, columns - 4))
+    line: Line = [("class:prompt", f" {first_frame.PROMPT}"), ("", typed)]
+    hint = "↑↓ choose · Enter says it · Esc no" if not question.word else ""
+    return sides(line, hint, columns), 3 + width(typed)
 
 
 def _waiting(state: UiState, now: float) -> str:

@@ -188,11 +188,11 @@ class Keeper:
         async with connected(transport, self, old=self._fails % 2 == 1) as link:
             self._link = link
             await self._look(link)
+            await self._look_further(link)
             seconds = time.monotonic() - began
             self._set(state=State.READY, why="", seconds=seconds, software=_software(link))
             watch = asyncio.ensure_future(_quietly(link.watch(self)))
             try:
-                await self._look_further(link)
                 await self._stay(link)
             finally:
                 watch.cancel()
@@ -301,7 +301,7 @@ class Keeper:
         return results.prompt_text(result)
 
     def _connected(self) -> Link:
-        if self._link is None or self._status.state is not State.READY:
+        if self._link is None:
             why = f" ({self._why})" if self._why else ""
             said = f"MCP server {self.spec.name} is not there now: {self._status.state}{why}"
             raise ToolFailed(said, hint=f"/mcp restart {self.spec.name}")

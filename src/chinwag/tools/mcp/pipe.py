@@ -103,7 +103,8 @@ class Pipe:
 
     async def _started(self) -> asyncio.subprocess.Process:
         first = self._argv[0]
-        if shutil.which(first, path=self._environment.get("PATH", os.defpath)) is None:
+        named = os.path.join(self._folder, first) if os.sep in first else first  # noqa: PTH118
+        if shutil.which(named, path=self._environment.get("PATH", os.defpath)) is None:
             hint = "install it, or write the whole path of it in the configuration"
             raise ToolFailed(f"there is no program {first}", hint=hint)
         if not os.path.isdir(self._folder):  # noqa: ASYNC240, PTH112 - one look, in MCP's own thread

@@ -231,9 +231,25 @@ class Servers:
 
     async def settled(self, seconds: float) -> None:
         """Wait until no server is starting any more, at most ``seconds``."""
+        await self._until(
+            lambda: all(s.state is not State.STARTING for s in self._statuses.values()), seconds
+        )
+
+    async def moved_on(self, name: str, before: Status, seconds: float) -> None:
+        """Wait until what was asked ``before`` is answered and has had its effect."""
+
+        def moved() -> bool:
+            now = self._statuses[name]
+            going = now.state is State.STARTING
+            going = going or (now.state is State.UNAPPROVED and not now.question.digest)
+            return not going and now.question != before.question
+
+        await self._until(moved, seconds)
+
+    async def _until(self, holds: Callable[[], bool], seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                while any(s.state is State.STARTING for s in self._statuses.values()):
+                while not holds():
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:

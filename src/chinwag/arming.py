@@ -1,0 +1,121 @@
+"""The tools of a run, made from what the person set: part of wiring, imported where they are used.
+
+Invariants: rules come from the command line, the person's own config.toml and rules.toml, and from
+keys pressed; never from the environment, which a folder's own files may set. What cannot be
+understood is refused before anything begins.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chinwag.config.rules import KeptRules, read_rules, write_rules
+from chinwag.config.sources import PREFIX, Loaded
+from chinwag.desk import aside
+from chinwag.engine.approvals import Mode, Policy, Rules
+from chinwag.engine.rules import Rule, parse, parse_list
+from chinwag.engine.tooling import Bounds, More, Tooling
+from chinwag.errors import ConfigError, UsageError, nearest
+from chinwag.tools.base import Limits, Toolbox
+from chinwag.tools.builtin.listed import NAMES, USUAL, made
+
+if TYPE_CHECKING:
+    from chinwag.config.paths import Places
+    from chinwag.config.settings import ToolSettings
+
+
+def check(loaded: Loaded) -> None:
+    """Raises UsageError, ConfigError."""
+    _not_from_elsewhere(loaded)
+    told = loaded.settings.tools
+    _said(told.approve)
+    for text in told.allow:
+        parse(text)
+    _names(told)
+
+
+def tooling(loaded: Loaded, places: Places, *, attended: bool) -> Tooling:
+    """What may be called. ``attended``: somebody can be asked."""
+    check(loaded)
+    told = loaded.settings.tools
+    mode, given = _said(told.approve)
+    kept = read_rules(places.rules_file)
+    allow = (*given, *map(parse, told.allow), *map(parse, kept.allow))
+    forbidden = (places.data, places.state, places.config)
+    make = partial(made, forbidden=forbidden)
+    names = _names(told)
+    return Tooling(
+        Toolbox(make(n for n in names if n in NAMES)),
+        offer="all" if told.offer == "all" else names,
+        root=_root(told),
+        policy=Policy(mode, attended=attended),
+        rules=Rules(allow=allow, deny=tuple(map(parse, kept.deny))),
+        bounds=Bounds(steps=told.max_steps),
+        limits=Limits(seconds=told.seconds),
+        keep=_Keeping(places.rules_file),
+        servers=told.offer == "all" or loaded.origin("tools.offer") == "default",
+        more=More(NAMES, lambda name: make([name])[0]),
+    )
+
+
+def _said(approve: str) -> tuple[Mode, tuple[Rule, ...]]:
+    """A mode; or rules, beside which people are asked as usual."""
+    try:
+        return Mode(approve.strip() or "ask"), ()
+    except ValueError:
+        return Mode.ASK, parse_list(approve)
+
+
+def _names(told: ToolSettings) -> tuple[str, ...]:
+    """The tools that are offered from the beginning. Raises UsageError for a name nobody knows."""
+    offer = told.offer
+    words = tuple(offer.replace(",", " ").split()) if isinstance(offer, str) else offer
+    if words in (("none",), ()):
+        return ()
+    names = tuple(dict.fromkeys(n for w in words for n in (USUAL if w == "all" else (w,))))
+    for name in names:
+        if name not in NAMES:
+            near = nearest(name, NAMES) or NAMES
+            hint = f"there is {', '.join(near)}; all, and none"
+            raise UsageError(f"there is no tool called {name!r}", hint=hint)
+    return names
+
+
+def _root(told: ToolSettings) -> Path:
+    root = Path(told.root).expanduser().absolute() if told.root else Path.cwd()
+    if not root.is_dir():
+        raise ConfigError(f"{root} is no folder", hint="tools work in a folder", where="tools.root")
+    return root
+
+
+def _not_from_elsewhere(loaded: Loaded) -> None:
+    for name in ("tools.allow", "tools.approve"):
+        origin = loaded.origin(name)
+        if origin.startswith(PREFIX):
+            raise ConfigError(
+                "what tools may do is not taken from the environment",
+                hint="say it by --approve, /allow, or in config.toml under [tools]",
+                where=origin,
+            )
+
+
+class _Keeping:
+    """Writes rules down, off the loop."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def __call__(self, rule: Rule, *, allow: bool) -> None:
+        await aside(partial(self._write, rule, allow=allow))
+
+    def _write(self, rule: Rule, *, allow: bool) -> None:
+        kept = read_rules(self._path)
+        text = str(rule)
+        if allow:
+            deny = tuple(d for d in kept.deny if parse(d).tool != rule.tool)
+            fresh = KeptRules((*(a for a in kept.allow if a != text), text), deny)
+        else:
+            fresh = KeptRules(kept.allow, (*(d for d in kept.deny if d != text), text))
+        write_rules(self._path, fresh)

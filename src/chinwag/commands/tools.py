@@ -1,0 +1,146 @@
+"""Commands about tools: which the model may call, and what may run unasked.
+
+Invariants: only a line that a person typed makes a rule here; turning a tool off takes it from the
+very next request, and nothing that is off runs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from chinwag.commands.bench import Bench
+from chinwag.commands.table import Command, Group, Kind
+from chinwag.commands.words import escaped, plural, say, table
+from chinwag.errors import UsageWrong
+from chinwag.talk.event import Ear, Page
+
+if TYPE_CHECKING:
+    from chinwag.engine.tooling import Tooling
+
+_TOOLS = "/tools [on|off NAME]"
+_ALLOW = "/allow RULE [--for 30m] [--always]"
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+async def tools(bench: Bench, words: list[str], hear: Ear) -> None:
+    tooling = _tooling(bench)
+    if not words:
+        hear(_page(bench, tooling))
+        return
+    if len(words) < 2 or words[0] not in {"on", "off"}:
+        raise UsageWrong("on or off, and which?", usage=_TOOLS)
+    for name in words[1:]:
+        tooling.turn(name, on=words[0] == "on")
+    names = ", ".join(words[1:])
+    if words[0] == "off":
+        say(hear, f"{names}: not offered any more")
+    else:
+        asks = "; you are asked before it runs" if tooling.policy.attended else ""
+        say(hear, f"{names}: offered from the next message on{asks}")
+
+
+def _tooling(bench: Bench) -> Tooling:
+    talk = bench.conversation
+    if talk.tooling is None:
+        talk.use(bench.tooling())
+    found = talk.tooling
+    assert found is not None  # noqa: S101 - it was put there just now
+    return found
+
+
+def _page(bench: Bench, tooling: Tooling) -> Page:
+    rows = [
+        (
+            f"`{spec.name}`",
+            "**on**" if on else "off",
+            spec.risk + (", always asks" if spec.always_ask else ""),
+            escaped(spec.description),
+        )
+        for spec, on in tooling.listed()
+    ]
+    on = sum(is_on for _, is_on in tooling.listed())
+    text = table(("tool", "", "may", "what it does"), rows)
+    return Page(f"Tools: {on} of {len(rows)} offered", f"{text}\n\n{_rules(bench, tooling)}")
+
+
+def _rules(bench: Bench, tooling: Tooling) -> str:
+    rules = tooling.rules(bench.conversation.session.id)
+    lines = [f"- allowed: {_code(str(r))}" for r in rules.allow]
+    lines += [f"- allowed in this session: {_code(str(r.rule))}" for r in rules.here]
+    lines += [f"- never: {_code(str(r))}" for r in rules.deny]
+    lines += [f"- never in this session: {_code(str(r))}" for r in rules.never_here]
+    asks = "Every call is asked about" if tooling.policy.attended else "Nothing runs"
+    more = " but by a rule. `/tools on NAME` offers one, `/allow RULE` makes a rule."
+    return "\n".join([asks + more, "", *dict.fromkeys(lines)])
+
+
+def _code(text: str) -> str:
+    """Foreign text between backquotes; more of them than it holds."""
+    marks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{marks} {text} {marks}" if "`" in text else f"`{text}`"
+
+
+async def allow(bench: Bench, words: list[str], hear: Ear) -> None:
+    from chinwag.engine.rules import parse
+
+    text, seconds, always = _asked(words[0] if words else "")
+    if not text:
+        raise UsageWrong("which calls are to run unasked?", usage=_ALLOW)
+    tooling, rule = _tooling(bench), parse(text)
+    tooling.toolbox.chosen([rule.tool])  # raises for a tool nobody knows
+    if always:
+        await tooling.allow(rule)
+    tooling.allow_here(rule, bench.conversation.session.id, seconds)
+    how_long = "from now on" if always else "in this session"
+    if seconds is not None:
+        how_long = f"in this session, for {plural(int(seconds) // 60 or 1, 'minute')}"
+    say(hear, f"{rule} runs unasked {how_long}")
+
+
+def _asked(line: str) -> tuple[str, float | None, bool]:
+    """The rule, for how many seconds, and whether for good."""
+    seconds: float | None = None
+    always = False
+    while found := re.search(r"\s+--(always|for\s+(\d+)\s*([smh]))\s*$", line):
+        line = line[: found.start()]
+        always = always or found[1] == "always"
+        if found[2]:
+            seconds = int(found[2]) * _UNITS[found[3]]
+    if always and seconds is not None:
+        raise UsageWrong("for good, or for a time?", usage=_ALLOW)
+    return line.strip(), seconds, always
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "tools",
+        "which tools the model may call; turn one on or off",
+        Group.CONTEXT,
+        tools,
+        asked="let the model read files, run commands, use tools; function calling; list tools",
+        usage="[on|off NAME]",
+        kinds=(Kind.SWITCH, Kind.TOOL),
+        most=None,
+        detail="Lists what can be offered to the model, what each may do, and the rules that let "
+        "calls run unasked. `/tools on NAME` offers one from the next message on, `/tools off "
+        "NAME` takes it back. Offering is not allowing: before a call runs you are shown all of "
+        "it, and asked. `chat --tools NAME,…` offers from the start, `--tools all` offers what is "
+        "harmless; `fetch` and `shell` have to be named.",
+    ),
+    Command(
+        "allow",
+        "let calls of a tool run without being asked",
+        Group.CONTEXT,
+        allow,
+        asked="approve automatically; stop asking; permission; rule for a tool",
+        usage="RULE [--for 30m] [--always]",
+        free=True,
+        detail="A rule is a tool's name, `clock`, or a name with patterns for its arguments: "
+        "`read_file(path=docs/*)`. `*` stands for anything; an argument that is not named has to "
+        "be left out, unless `*` comes last, as in `read_file(path=docs/*, *)`. It holds in this "
+        "session; `--for 30m` ends it after a time, `--always` writes it down for good in "
+        "rules.toml. Once text from elsewhere has come into the talk (a fetched page), what can "
+        "let data out is asked about again, whatever the rules say.",
+    ),
+)
