@@ -13,8 +13,8 @@ _HOMES = {
     "chinwag.context.compaction": "Compactor Proposal SummariseCompactor TruncateCompactor",
     "chinwag.errors": "BadRequest BudgetSpent ChinwagError ConfigError ContextOverflow KeyMissing"
     " KeyRefused ModelUnknown Overloaded ProviderError RateLimited Refused SessionConflict"
-    " SessionLocked SessionNotFound SessionUnreadable StoreError StoreUnavailable StreamBroken"
-    " ToolError Unreachable UsageError",
+    " SessionLocked SessionNotFound SessionUnreadable StepsSpent StoreError StoreUnavailable"
+    " StreamBroken ToolError Unreachable UsageError",
     "chinwag.frontends.face.asynchat": "AsyncChat",
     "chinwag.frontends.face.chat": "Chat",
     "chinwag.frontends.face.files": "attachment",
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         SessionLocked,
         SessionNotFound,
         SessionUnreadable,
+        StepsSpent,
         StoreError,
         StoreUnavailable,
         StreamBroken,
@@ -108,6 +109,7 @@ __all__ = [
     "SessionUnreadable",
     "Status",
     "Step",
+    "StepsSpent",
     "Stop",
     "Store",
     "StoreError",

@@ -314,7 +314,7 @@ class House:
 
     def _budget(self) -> Budget | None:
         told = self.settings.budget
-        return read_budget(told) if told else None
+        return None if told is None else read_budget(told)
 
     def _rules(self) -> Rules:
         s = self.settings.context

@@ -40,6 +40,7 @@ SECTIONS = {
     "enter": "enter:enter",
     "first": "first:first",
     "oneshot": "oneshot:oneshot",
+    "context": "context:context",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import socket
 import sys
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from chinwag.context import counting
 from chinwag.context.counting import Count, Counter, encoding_name, estimate, pieces
+from chinwag.context.drafting import DraftCount
 
 SAMPLES = {
     "prose": "She said that nobody had ever told her about the garden behind the house. " * 8,
@@ -80,6 +82,36 @@ def test_equals_tiktoken(counter, model, text):
     right = len(tiktoken.get_encoding(name).encode(text, disallowed_special=()))
     assert counter.count_text(text, model) == Count(right, exact=True)
     assert counter.count(text, model) == (right, name)
+
+
+MIXED = [(0x20, 0x7E), (0x09, 0x0D), (0xA0, 0x24F), (0x370, 0x52F), (0x590, 0x6FF), (0x900, 0xDFF)]
+MIXED += [(0xE00, 0xE7F), (0x2000, 0x2BFF), (0x3040, 0x30FF), (0x4E00, 0x9FFF), (0xAC00, 0xD7A3)]
+MIXED += [(0x1F300, 0x1FAFF), (0x20000, 0x2A6DF)]
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4"])
+def test_a_million_characters_of_mixed_scripts_are_counted_as_tiktoken_does(counter, model):
+    """In runs of one script, as people write; as a whole, and in the pieces of a draft."""
+    import tiktoken
+
+    chance = random.Random(20261126)
+    encoding = tiktoken.get_encoding(encoding_name(model))
+    ours = theirs = typed = characters = 0
+    while characters < 1_000_000:
+        runs = [_run(chance) for _ in range(400)]
+        text = "".join(runs)
+        characters += len(text)
+        theirs += len(encoding.encode(text, disallowed_special=()))
+        ours += counter.count(text, model)[0]
+        typed += DraftCount().count(text, model, lambda p: counter.count(p, model))[0]
+    assert ours == theirs
+    assert typed == theirs
+
+
+def _run(chance):
+    script = chance.choice(MIXED)
+    letters = [chr(chance.randint(*script)) for _ in range(chance.randint(1, 24))]
+    return "".join(letters) + chance.choice(("", " ", "\n", ", ", ". "))
 
 
 def test_known_numbers(counter):

@@ -39,7 +39,11 @@ def test_amounts_are_read_as_people_write_them(text, wanted):
     assert parse(text) == wanted
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "much", "$5k", "1.2.3", "nan", "1e9", "$"])
+NO_AMOUNTS = ["", "0", "-1", "much", "$5k", "1.2.3", "nan", "1e9", "$", "5 apples", "200kk", "10%"]
+SLIPS = ["0,50", "1,5", "12,34", "1,0000", "9" * 40, "\u0665"]  # a comma for a point, and such
+
+
+@pytest.mark.parametrize("text", [*NO_AMOUNTS, *SLIPS])
 def test_what_is_no_amount_is_refused(text):
     with pytest.raises(UsageError):
         parse(text)

@@ -709,3 +709,16 @@ async def test_a_long_session_that_cannot_be_read_leaves_the_old_one_in_front(mo
     assert heard[-1] == Opened(before)
     await talk.say("and on", heard.append)
     assert talk.session.last_answer is not None
+
+
+async def test_a_new_system_prompt_holds_for_the_retry():
+    player = Player()
+    talk = talk_between(player)
+    await talk.say("who are you?", [].append)
+    talk.set_system("Answer in French.", [].append)
+    await talk.retry([].append)
+    assert player.requests[1].system == "Answer in French."
+    assert talk.session.system == "Answer in French."
+    await talk.retry([].append)
+    assert player.requests[2].system == "Answer in French."
+    assert [m.text for m in player.requests[2].messages] == ["who are you?"]

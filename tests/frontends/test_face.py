@@ -719,16 +719,6 @@ def test_each_provider_is_told_in_its_own_form(form, roles):
     assert "anthropic" in raised.value.hint
 
 
-def test_tools_are_declared_and_not_yet_run():
-    made, _ = chat(Call("c1", "get_noon", "{}"), tools=[get_noon])
-    with made:
-        if made._core.conversation.tools:
-            pytest.fail("the loop is here: the seam in core._mind_tools has to go")
-        with pytest.raises(UsageError, match="get_noon"):
-            made.send("what time is it?")
-        assert made.last.calls[0].name == "get_noon"
-
-
 @tool
 def get_noon() -> str:
     """When noon is."""

@@ -83,7 +83,11 @@ class Bench:
     async def until(self, holds, seconds=PATIENCE):
         limit = time.monotonic() + seconds
         while not holds():
-            assert time.monotonic() < limit, (self.servers.statuses(), self.said, self.warned)
+            assert time.monotonic() < limit, (
+                [(s.name, s.state, s.why) for s in self.servers.statuses()],
+                self.said,
+                self.warned,
+            )
             await asyncio.sleep(0.01)
 
     async def ready(self, name="lab"):

@@ -2,7 +2,7 @@
 
 Run as `python -S mcp_server.py {"when": …, …}`. Settings: ``die`` (start, initialize, list, call),
 ``slow`` (seconds before the first answer), ``noise`` (bytes to stderr at once), ``banner`` (lines
-of no protocol before), ``tools`` (more definitions), ``mute`` (answers nothing), ``state`` (a file
+of no protocol before), ``tools`` (more definitions), ``huge`` (one with so many properties), ``mute`` (answers nothing), ``state`` (a file
 that makes ``die`` hold only while it is not there).
 """
 
@@ -78,7 +78,8 @@ def dies(when):
 
 
 def listed():
-    return TOOLS + settings.get("tools", [])
+    many = {f"p{n}": TEXT for n in range(settings.get("huge", 0))}
+    return TOOLS + settings.get("tools", []) + ([tool("huge", **many)] if many else [])
 
 
 def initialized(number, params):

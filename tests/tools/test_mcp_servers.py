@@ -44,6 +44,7 @@ async def test_nothing_is_started_before_a_person_said_yes(tmp_path):
     mark = tmp_path / "started"
     async with Bench(small(die="start", state=str(mark))) as bench:
         assert bench.status().state is State.UNAPPROVED
+        await bench.until(lambda: bench.warned)
         assert "has not been approved yet; /mcp approve lab shows it" in bench.warned[0]
         await asyncio.sleep(0.3)
         assert not mark.exists()
@@ -135,13 +136,11 @@ async def test_only_wanted_tools_are_offered():
 
 
 async def test_names_that_shadow_and_schemas_that_are_too_much():
-    huge = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(5000)}}
     more = [
         {"name": "echo", "description": "mine now", "inputSchema": {"type": "object"}},
         {"name": "dotted_name_x", "description": "", "inputSchema": {"type": "object"}},
-        {"name": "huge", "description": "", "inputSchema": huge},
     ]
-    async with approved(small(tools=more), small("labx")) as bench:
+    async with approved(small(tools=more, huge=5000), small("labx")) as bench:
         names = [tool.spec.name for tool in bench.box]
         assert len(names) == len(set(names))
         assert "lab__echo" in names

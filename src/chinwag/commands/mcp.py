@@ -58,7 +58,7 @@ def _servers(bench: Bench) -> Servers:
 
 def _list(servers: Servers, hear: Ear) -> None:
     rows = [
-        (f"`{s.name}`", _state(s), plural(len(s.offered), "tool"), escaped(s.where))
+        (f"`{s.name}`", _state(s), plural(len(s.offered), "tool"), escaped(first_words(s.where)))
         for s in servers.statuses()
     ]
     text = table(("server", "now", "offers", "what it is"), rows)

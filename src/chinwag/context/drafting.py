@@ -59,9 +59,8 @@ class DraftCount:
         A seam stays one only while the characters on both sides of it stay.
         """
         old, seams = self._text, self._seams
-        head = _common(old, text, 0)
-        tail = _common(old[::-1], text[::-1], 0) if head < min(len(old), len(text)) else 0
-        tail = min(tail, len(old) - head, len(text) - head)
+        head = _common(old, text)
+        tail = _common_end(old, text, min(len(old), len(text)) - head)
         first = bisect_left(seams, head)
         last = bisect_right(seams, len(old) - tail)
         start = seams[first - 1] if first else 0
@@ -77,12 +76,24 @@ class DraftCount:
         self._text = text
 
 
-def _common(a: str, b: str, low: int) -> int:
+def _common(a: str, b: str) -> int:
     """How many characters both begin with. Compares halves: a memory comparison each."""
-    high = min(len(a), len(b))
+    low, high = 0, min(len(a), len(b))
     while low < high:
         middle = (low + high + 1) // 2
         if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _common_end(a: str, b: str, most: int) -> int:
+    """How many characters, at most ``most``, both end with."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[len(a) - middle : len(a) - low] == b[len(b) - middle : len(b) - low]:
             low = middle
         else:
             high = middle - 1

@@ -603,8 +603,11 @@ class Conversation(Shelf):
         asked = next((n for n, e in self.session.back() if isinstance(e, UserSaid)), None)
         if asked is None:
             raise UsageError("there is nothing to retry yet", hint="type a message first")
+        prompt = self.session.system
         if asked != self.session.head:
             self.settle(Rewound(to=asked, why="retry"), hear)
+        if prompt != self.session.system:  # set since the question: it holds for the new answer
+            self.settle(SystemSet(text=prompt), hear)
         await self.answer(hear, choice)
 
     async def go_on(self, hear: Ear) -> None:

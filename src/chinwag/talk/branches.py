@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from chinwag.talk.entry import AssistantSaid, UserSaid
+from chinwag.talk.entry import AssistantSaid, Rewound, UserSaid
 from chinwag.talk.session import NOT_A_NODE, Session
 
 
@@ -36,6 +36,8 @@ def places(session: Session) -> dict[int, tuple[int, int]]:
 
     Costs a walk over all entries.
     """
+    if not any(isinstance(entry, Rewound) for entry in session.entries):
+        return {}
     answers: dict[int, list[int]] = {}
     for n in range(session.base + 1, len(session) + 1):
         if isinstance(session.entry(n), AssistantSaid):

@@ -23,7 +23,9 @@ from chinwag.tools.sandbox import Place, Sandbox, supervised
 
 _CHUNK: Final = 64 << 10
 _LAST: Final = 1.6
-"""Seconds the supervisor has to end everything; then it is ended itself."""
+"""Seconds to wait for the supervisor's word that everything has ended."""
+_PATIENCE: Final = 8.0
+"""Seconds until a supervisor that does not end is ended itself, which lets go of what is left."""
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,7 +183,7 @@ async def _gone(process: asyncio.subprocess.Process) -> None:
     """Nobody is left. The supervisor ends the rest when it is told; if it does not, it goes too."""
     _end(process)
     try:
-        await asyncio.wait_for(_over(process), _LAST)
+        await asyncio.wait_for(_over(process), _PATIENCE)
     except (TimeoutError, asyncio.CancelledError):
         if process.returncode is None:
             process.kill()

@@ -38,13 +38,14 @@ def main() -> None:
     _prepare(config)
     wake, error, child = _start(config, sys.argv[2:])
     told = _watch(config, child, wake)
-    end_all(child)
+    gone = end_all(child)
     failure = _read_all(error)
     if config["control"]:
         os.write(2, json.dumps({**told, "error": failure}).encode())
-        os._exit(0)
-    if failure:
+    elif failure:
         os.write(2, f"{failure}\n".encode())
+    while not gone:  # whatever cannot be ended yet is not let go of
+        gone = end_all(child)
     os._exit(told["code"] if told["code"] >= 0 else 128 - told["code"])
 
 
@@ -105,6 +106,7 @@ def _become(config: dict[str, Any], argv: list[str]) -> None:
         jail.prctl(jail.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.chdir(config["cwd"])
     os.umask(config["umask"])
+    os.nice(5)  # the person's program, and whoever has to end this, come first
     _limit(config["rlimits"])
     argv = _confined(config, argv)
     os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # an argument list, no shell
@@ -210,7 +212,7 @@ def _reaped(child: int) -> int | None:
 
 def _beyond(config: dict[str, Any]) -> str:
     """The limit that all of them together are beyond."""
-    pids = descendants()
+    pids = descendants(config["processes"] or 0)
     if config["processes"] and len(pids) > config["processes"]:
         return "processes"
     if config["memory"] and sum(map(_held, pids)) > config["memory"]:
@@ -228,11 +230,14 @@ def _held(pid: int) -> int:
     return (int(resident) - int(shared)) * _PAGE
 
 
-def descendants() -> list[int]:
-    """All that come from this process, whatever group or session they made."""
+def descendants(enough: int = 0) -> list[int]:
+    """All that come from this process, whatever group or session they made.
+
+    With ``enough`` no more are looked for than some beyond that many: a bomb makes them faster.
+    """
     found: list[int] = []
     waiting = [os.getpid()]
-    while waiting:
+    while waiting and not 0 < enough < len(found):
         more = _children(waiting.pop())
         found += more
         waiting += more
@@ -250,21 +255,21 @@ def _children(pid: int) -> list[int]:
     return made
 
 
-def end_all(child: int) -> None:
-    """Nobody is left when this returns. Whole groups at once, or a bomb would outrun us."""
+def end_all(child: int) -> bool:
+    """Whether nobody is left. Whole groups are ended at once, or a bomb would outrun us."""
     deadline = time.monotonic() + PATIENCE
     groups = {child}
-    while True:
-        pids = descendants()
-        groups.update(group for group in map(_group, pids) if group)
+    while time.monotonic() < deadline:
         for group in groups - {os.getpgrp()}:
             _send(os.killpg, group)
+        pids = descendants()
         for pid in pids:
             _send(os.kill, pid)
+        groups.update(group for group in map(_group, pids) if group)
         _reaped(child)
-        if not pids or time.monotonic() > deadline:
-            return
-        time.sleep(0.002)
+        if not pids:
+            return True
+    return False
 
 
 def _group(pid: int) -> int:

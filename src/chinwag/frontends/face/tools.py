@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chinwag.tools.base import Toolbox
 
 Word = bool | str
-"""True: it may run, this once. False: it may not. A text: it may not, and the model is told this."""
+"""True: it may run, this once. False: it may not. A text: it may not, and the model is told so."""
 
 Approve = Callable[[ApprovalAsked], Word | Awaitable[Word]]
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from prompt_toolkit.key_binding import KeyPressEvent
 from prompt_toolkit.keys import Keys
+from prompt_toolkit.search import SearchDirection, start_search
 
 from chinwag.frontends.tui import completion, view
 from chinwag.frontends.tui import state as s
+from chinwag.frontends.tui.finding import Finder
 from chinwag.text.safe import repair
 
 if TYPE_CHECKING:
@@ -23,7 +25,23 @@ if TYPE_CHECKING:
 
 TYPEAHEAD = 0.1
 """Seconds after the first paint in which what comes was typed before the screen was there."""
-COMMANDS = {"sessions": "/load", "new": "/new", "model": "/model"}
+COMMANDS = {
+    "sessions": "/load",
+    "new": "/new",
+    "model": "/model",
+    "branches": "/branches",
+    "variant-before": "/variant before",
+    "variant-after": "/variant next",
+    "compare": "/compare",
+    "help": "/help keys",
+}
+"""Keys that stand for a command."""
+FLIPS = ("variant-before", "variant-after")
+LATER = "not while an answer comes; Esc stops it"
+MOUSE = {
+    True: "the wheel scrolls here again",
+    False: "the mouse is the terminal's now: select and copy with it",
+}
 
 
 class Acting:
@@ -33,9 +51,10 @@ class Acting:
         self._shell = shell
         self.buffer = shell.buffer
         self._page: Callable[[], int] = lambda: max(1, shell.picture.size[1] - 1)
+        self.finder = Finder(shell, lambda: shell.picture.size)
         self._plain: Mapping[str, Callable[[], None]] = {
             "stop": self._stop,
-            "cancel": lambda: shell.dispatch(s.CancelPressed(bool(self.buffer.text))),
+            "cancel": self._cancel,
             "quit": self._quit_or_delete,
             "page-up": lambda: self.scroll(-self._page()),
             "page-down": lambda: self.scroll(self._page()),
@@ -54,6 +73,10 @@ class Acting:
             "thinking": lambda: shell.dispatch(s.ThinkingToggled()),
             "tools": lambda: shell.dispatch(s.ToolsToggled()),
             "copy": lambda: shell.dispatch(s.CopyPressed()),
+            "find": lambda: self.finder.key("again") if self.finding else self.finder.begin(),
+            "rewind": lambda: shell.dispatch(s.RewindPressed()),
+            "history-search": self._search_history,
+            "mouse": self._change_mouse,
             "suspend": shell.app_suspend,
             "redraw": shell.app_redraw,
         }
@@ -64,9 +87,19 @@ class Acting:
         return state.picker is not None or state.question is not None
 
     @property
+    def finding(self) -> bool:
+        return self._shell.state.find is not None and not self.picking
+
+    @property
+    def empty(self) -> bool:
+        return not self.buffer.text
+
+    @property
     def typing(self) -> bool:
         return (
-            not self.picking and self._shell.parts.layout.current_control is self._shell.parts.input
+            not self.picking
+            and not self.finding
+            and self._shell.parts.layout.current_control is self._shell.parts.input
         )
 
     @property
@@ -79,10 +112,17 @@ class Acting:
             self._send(event)
         elif action == "newline":
             self._newline(event)
+        elif action in FLIPS and self.busy:
+            self._shell.dispatch(s.Toasted(LATER))
         elif action in COMMANDS:
             self._shell.dispatch(s.CommandPressed(COMMANDS[action]))
         else:
             self._plain[action]()
+
+    def find(self, action: str, event: KeyPressEvent) -> None:
+        """Carry out a key while something is looked for."""
+        text = "".join(c for c in event.data if c.isprintable()) if action == "typed" else ""
+        self.finder.key(action, text)
 
     def pick(self, action: str, event: KeyPressEvent) -> None:
         """Carry out a key while something is picked, or a question is open."""
@@ -198,12 +238,23 @@ class Acting:
         return key in (Keys.ControlM, Keys.ControlJ) or len(key) == 1
 
     def _stop(self) -> None:
+        if self.finding:
+            self.finder.key("back")
+            return
         if self.buffer.complete_state is not None:
             self.buffer.cancel_completion()
         self._shell.dispatch(s.StopPressed())
 
+    def _cancel(self) -> None:
+        if self.finding:
+            self.finder.key("back")
+        else:
+            self._shell.dispatch(s.CancelPressed(bool(self.buffer.text)))
+
     def _quit_or_delete(self) -> None:
-        if self.picking:
+        if self.finding:
+            self.finder.key("back")
+        elif self.picking:
             self._shell.dispatch(s.StopPressed())
         elif self.buffer.text:
             self.buffer.delete()
@@ -224,6 +275,20 @@ class Acting:
             buffer.complete_previous()
         else:
             buffer.complete_next()
+
+    def _search_history(self) -> None:
+        start_search(direction=SearchDirection.BACKWARD)
+
+    def _change_mouse(self) -> None:
+        self._shell.mouse = not self._shell.mouse
+        self._shell.dispatch(s.Toasted(MOUSE[self._shell.mouse]))
+
+    def edit(self, text: str) -> None:
+        """Open the outside editor on ``text``, else on the draft."""
+        if text:
+            self._shell.drafts.give_up()
+            self.buffer.text = text
+        self._edit_outside()
 
     def _edit_outside(self) -> None:
         self.buffer.text = self._shell.pastes.unfold(self.buffer.text)

@@ -6,12 +6,16 @@ as wide as its part.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import zip_longest
+from typing import TypeAlias
 
 from chinwag.frontends.tui.drawing import clipped, one
-from chinwag.frontends.tui.stretch import Line, Markdown, Stretch
+from chinwag.frontends.tui.stretch import Line, Stretch
 from chinwag.talk.event import Column
 from chinwag.text.cells import width
+
+Markdown: TypeAlias = Callable[[str, int], list[Stretch]]
 
 LEAST = 34
 """Columns a text needs at least."""
@@ -25,7 +29,9 @@ def laid(texts: tuple[Column, ...], columns: int, page: Markdown) -> list[Stretc
     room = (columns - 1 - len(BETWEEN) * (len(texts) - 1)) // max(1, len(texts))
     if room < LEAST:
         return [piece for text in texts for piece in _alone(text, columns, page)]
-    drawn = [[line for piece in _alone(text, room, page) for line in piece.lines()] for text in texts]
+    drawn = [
+        [line for piece in _alone(text, room, page) for line in piece.lines()] for text in texts
+    ]
     rows = [_row(parts, room) for parts in zip_longest(*drawn, fillvalue=[])]
     return [Stretch(rows[at : at + PORTION]) for at in range(0, len(rows), PORTION)]
 

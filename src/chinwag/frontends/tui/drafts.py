@@ -56,7 +56,7 @@ class InputDraft:
 
     def give_up(self) -> None:
         """Empty the input; what stood there is put aside."""
-        if self.buffer is not None:
+        if self.buffer is not None and self.buffer.text:
             self._put_aside(self.buffer.text, self._pastes.standing(self.buffer.text))
         self.clear()
 

@@ -183,9 +183,13 @@ class Finder:
             case "again" if find.typing and find.text:
                 self._move(find, -1)
             case "again":
-                self._seen.dispatch(s.FindMoved(replace(find, typing=True), self._seen.state.anchor))
+                self._seen.dispatch(
+                    s.FindMoved(replace(find, typing=True), self._seen.state.anchor)
+                )
             case "enter" if find.typing and find.item >= 0:
-                self._seen.dispatch(s.FindMoved(replace(find, typing=False), self._seen.state.anchor))
+                self._seen.dispatch(
+                    s.FindMoved(replace(find, typing=False), self._seen.state.anchor)
+                )
             case "enter":
                 self._seen.dispatch(s.FindMoved(None, self._seen.state.anchor))
             case "back":

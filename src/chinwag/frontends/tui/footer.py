@@ -34,12 +34,16 @@ def pieces(
     draft: tuple[int, bool] | None,
     columns: int,
     speed: str | None = None,
+    mode: str = "",
 ) -> list[tuple[str, str]]:
     """The footer as (style name, text), at most ``columns`` wide.
 
-    ``speed`` is what to say of the rate, where somebody has worked it out already.
+    ``speed`` is what to say of the rate, where somebody has worked it out already, ``mode`` that of
+    the input, where it has several.
     """
     parts = _parts(state, status, draft, rate(state.live) if speed is None else speed)
+    if mode:
+        parts.insert(0, Part(2, "footer", mode))
     room = columns - 1
     for bar, spared in ((BAR, WORTH), (10, WORTH), (0, WORTH), (0, 0)):
         lead = _lead(status, bar, short=spared == 0)

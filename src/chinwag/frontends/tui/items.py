@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeAlias, assert_never
 
-from chinwag.frontends.tui import cards
+from chinwag.frontends.tui import cards, compare
 from chinwag.frontends.tui.drawing import (
     Folds,
     clipped,
@@ -56,17 +56,23 @@ def laid(item: Said | Told, folds: Folds, markdown: Markdown, page: Markdown) ->
         return [*_told(item, folds.columns, page), Stretch([[]])]
     entry = item.entry
     if isinstance(entry, AssistantSaid):
-        return [*answer_laid(item.n, entry, folds, markdown), Stretch([[]])]
+        return [*answer_laid(item.n, entry, folds, markdown, item.of), Stretch([[]])]
     if isinstance(entry, ToolReturned):  # what comes next leaves an empty line (`Transcript`)
         return [Later(lambda: _said(item.n, entry, folds), 1)]
     guess = 3 + len(entry.text) // folds.columns if isinstance(entry, UserSaid) else 2
     return [Later(lambda: _closed(_said(item.n, entry, folds)), guess)]
 
 
-def answer_laid(n: int, entry: AssistantSaid, folds: Folds, markdown: Markdown) -> list[Stretch]:
+def answer_laid(
+    n: int,
+    entry: AssistantSaid,
+    folds: Folds,
+    markdown: Markdown,
+    of: tuple[int, int] = (1, 1),
+) -> list[Stretch]:
     """An answer: its head, its parts and how it ended."""
     columns = folds.columns
-    head = Stretch([answer_head(n, entry, columns, timed=folds.tools)])
+    head = Stretch([answer_head(n, entry, columns, timed=folds.tools, of=of)])
     parts = [(part_laid(p, folds, markdown), isinstance(p, Call)) for p in entry.parts]
     out = joined(parts)
     ending = ending_of(entry, columns)
@@ -137,12 +143,21 @@ def clock(at: str) -> str:
 # -- answers -----------------------------------------------------------------------------------
 
 
-def answer_head(n: int, entry: AssistantSaid, columns: int, *, timed: bool = False) -> Line:
-    """Who answers, and what it took; with ``timed``, when."""
+def answer_head(
+    n: int,
+    entry: AssistantSaid,
+    columns: int,
+    *,
+    timed: bool = False,
+    of: tuple[int, int] = (1, 1),
+) -> Line:
+    """Who answers, and what it took; with ``timed``, when; which ``of`` several it is."""
     who = entry.model or entry.served or "assistant"
     figures = _figures(entry)
     if timed and clock(entry.at):
         figures.append(clock(entry.at))
+    if of[1] > 1:
+        figures.append(f"{of[0]} of {of[1]}")
     while figures and width(" · ".join(figures)) > columns - len(who) - 10:
         figures = figures[1:]
     return header(str(n), who, "class:bot", " · ".join(figures), columns)
@@ -233,6 +248,8 @@ def _told(told: Told, columns: int, page: Markdown) -> list[Stretch]:
         case Kind.PAGE:
             title = one(told.title or "page", columns - 8)
             top, end = Stretch([divider(title, columns)]), Stretch([divider("", columns)])
+            if told.beside:
+                return [top, *compare.laid(told.beside, columns, page), end]
             return [top, *page(told.text, columns), end]
         case _:
             assert_never(told.kind)

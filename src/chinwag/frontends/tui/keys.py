@@ -1,7 +1,7 @@
 """Keys to actions: one table, all of it rebindable.
 
 Invariants: a key of ours either becomes an intent or asks the shell for an effect; keys that edit
-belong to prompt_toolkit. An action is bound once per key and only where it means something, so the
+belong to prompt_toolkit. What a person wishes is made to fit by `wishes`. An action is bound once per key and only where it means something, so the
 picker, the history search and the input never fight over a key.
 """
 
@@ -20,9 +20,11 @@ from prompt_toolkit.filters import (
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
+from chinwag.frontends.tui.wishes import Fault, Wishes, named, parse, resolved
+
 DEFAULTS: Mapping[str, tuple[str, ...]] = {
     "send": ("enter",),
-    "newline": ("ctrl+j", "alt+enter"),
+    "newline": ("ctrl+j", "alt+enter", "shift+enter", "ctrl+enter"),
     "stop": ("escape",),
     "cancel": ("ctrl+c",),
     "quit": ("ctrl+d",),
@@ -34,6 +36,7 @@ DEFAULTS: Mapping[str, tuple[str, ...]] = {
     "bottom": ("ctrl+end",),
     "up": ("up",),
     "down": ("down",),
+    "history-search": ("ctrl+r",),
     "complete": ("tab",),
     "complete-back": ("shift+tab",),
     "editor": ("ctrl+g", "ctrl+x ctrl+e"),
@@ -41,9 +44,17 @@ DEFAULTS: Mapping[str, tuple[str, ...]] = {
     "sessions": ("ctrl+x l",),
     "new": ("ctrl+x n",),
     "model": ("ctrl+x m",),
+    "find": ("ctrl+f",),
+    "rewind": ("escape escape",),
+    "branches": ("ctrl+x b",),
+    "variant-before": ("alt+left",),
+    "variant-after": ("alt+right",),
+    "compare": ("ctrl+x c",),
     "thinking": ("ctrl+t",),
     "tools": ("ctrl+o",),
     "copy": ("ctrl+y",),
+    "mouse": ("ctrl+x s",),
+    "help": ("f1", "ctrl+x h"),
     "suspend": ("ctrl+z",),
     "redraw": ("ctrl+l",),
 }
@@ -63,6 +74,7 @@ WORDS: Mapping[str, str] = {
     "bottom": "to the end, and follow",
     "up": "line up, or the line sent before; takes a queued line back",
     "down": "line down, or the line sent after",
+    "history-search": "search the lines sent before",
     "complete": "complete a command, a name, an @file",
     "complete-back": "the completion before",
     "editor": "write the message in your editor",
@@ -70,16 +82,27 @@ WORDS: Mapping[str, str] = {
     "sessions": "open another conversation",
     "new": "begin another conversation",
     "model": "choose who answers",
+    "find": "find words in this conversation",
+    "rewind": "go back to one of your messages and change it",
+    "branches": "show the ways the talk went, and go to one",
+    "variant-before": "the answer before, of several (on an empty line)",
+    "variant-after": "the next answer, of several (on an empty line)",
+    "compare": "two answers side by side",
     "thinking": "show or fold thinking",
     "tools": "show or fold what tools gave back",
     "copy": "copy the last answer",
+    "mouse": "leave the mouse to the terminal, or take it back",
+    "help": "show every key",
     "suspend": "suspend the program",
     "redraw": "draw the screen anew",
 }
 """What every action is for, in the order in which people are told."""
 
-_NAMES = {"pageup": "PgUp", "pagedown": "PgDn", "escape": "Esc"}
-_WORDS = {"pgup": "pageup", "pgdn": "pagedown", "esc": "escape", "return": "enter", "del": "delete"}
+FIXED: Sequence[tuple[str, str]] = (
+    ("in a list: choose; narrow it by typing; close", "Up, Down, Enter; letters, Backspace; Esc"),
+    ("while finding: earlier, later; stay; go back", "Up or n, Down or N; Enter; Esc"),
+)
+"""What is not to be changed: (what it does, its keys)."""
 
 
 class Actions(Protocol):
@@ -90,61 +113,50 @@ class Actions(Protocol):
     @property
     def typing(self) -> bool: ...
     @property
+    def finding(self) -> bool: ...
+    @property
+    def empty(self) -> bool: ...
+    @property
     def busy(self) -> bool: ...
     def act(self, action: str, event: KeyPressEvent) -> None: ...
     def pick(self, action: str, event: KeyPressEvent) -> None: ...
+    def find(self, action: str, event: KeyPressEvent) -> None: ...
     def paste(self, data: str) -> None: ...
     def erase(self) -> bool: ...
 
 
-def parse(key: str) -> tuple[str, ...]:
-    """`ctrl+x l` in prompt_toolkit's words; `alt+` is the escape before a key."""
-    out: list[str] = []
-    for word in key.lower().split():
-        *held, name = word.split("+") if word != "+" else ["+"]
-        name = _WORDS.get(name, name)
-        if "alt" in held:
-            out.append("escape")
-        prefix = "".join(f"{mark}-" for mark, on in (("c", "ctrl"), ("s", "shift")) if on in held)
-        out.append(prefix + name)
-    return tuple(out)
-
-
-def table(changed: Mapping[str, Sequence[str] | str]) -> list[tuple[str, str]]:
+def table(changed: Wishes) -> list[tuple[str, str]]:
     """What every key does, for people: (what it does, its keys)."""
     keys = chosen(changed)
-    return [(words, ", ".join(map(named, keys[action]))) for action, words in WORDS.items()]
+    rows = [(words, ", ".join(map(named, keys[action])) or "-") for action, words in WORDS.items()]
+    return rows + list(FIXED)
 
 
-def named(key: str) -> str:
-    """`ctrl+x l` as people write it: `Ctrl+X l`."""
-    strokes = [stroke.split("+") for stroke in key.split()]
-    return " ".join("+".join(_named(word, held=len(s) > 1) for word in s) for s in strokes)
-
-
-def _named(word: str, *, held: bool) -> str:
-    name = _NAMES.get(word, word.capitalize())
-    return name if held or len(word) > 1 else word
-
-
-def chosen(changed: Mapping[str, Sequence[str] | str]) -> dict[str, tuple[str, ...]]:
+def chosen(changed: Wishes) -> dict[str, tuple[str, ...]]:
     """The keys of every action, the person's own wishes first."""
-    keys = dict(DEFAULTS)
-    for action, wish in changed.items():
-        if action in keys:
-            keys[action] = (wish,) if isinstance(wish, str) else tuple(wish)
-    return keys
+    return resolved(changed, DEFAULTS)[0]
 
 
-def bindings(actions: Actions, changed: Mapping[str, Sequence[str] | str]) -> KeyBindings:
+def faults(changed: Wishes) -> list[Fault]:
+    """What is wrong with the wishes, or what they cost."""
+    return resolved(changed, DEFAULTS)[1]
+
+
+def bindings(actions: Actions, changed: Wishes) -> KeyBindings:
     """Everything we bind."""
     made = KeyBindings()
     keys = chosen(changed)
     typing = Condition(lambda: actions.typing)
     picking = Condition(lambda: actions.picking)
     busy = Condition(lambda: actions.busy)
+    finding = Condition(lambda: actions.finding)
+    flipping = typing & Condition(lambda: actions.empty)
     only: dict[str, FilterOrBool] = {
-        "stop": (typing | picking) & (~vi_mode | ~vi_insert_mode | busy | has_completions),
+        **dict.fromkeys(EVERYWHERE, typing | picking | finding),
+        "variant-before": flipping,
+        "variant-after": flipping,
+        "stop": finding
+        | (typing | picking) & (~vi_mode | ~vi_insert_mode | busy | has_completions),
         "send": typing,
         "up": typing & ~vi_mode | typing & vi_insert_mode,
         "down": typing & ~vi_mode | typing & vi_insert_mode,
@@ -152,13 +164,34 @@ def bindings(actions: Actions, changed: Mapping[str, Sequence[str] | str]) -> Ke
     for action, wished in keys.items():
         where = only.get(action, typing | picking)
         for key in wished:
+            if parse(key) == TWICE:
+                continue  # Esc is pressed twice, not within a moment: the state knows
             _bind(made, key, where, _doing(actions.act, action))
     for action, key in _PICKER:
         _bind(made, key, picking, _doing(actions.pick, action))
+    for action, key in _FINDER:
+        _bind(made, key, finding, _doing(actions.find, action))
     _bind_text(made, actions, typing, picking)
+    made.add(Keys.BracketedPaste, filter=finding)(_doing(actions.find, "typed"))
+    made.add(Keys.Any, filter=finding)(_doing(actions.find, "typed"))
     return made
 
 
+EVERYWHERE = (
+    "cancel", "quit", "page-up", "page-down", "line-up", "line-down", "top", "bottom", "thinking",
+    "tools", "copy", "find", "mouse", "suspend", "redraw",
+)  # fmt: skip
+"""What goes on while something is looked for, too."""
+TWICE = ("escape", "escape")
+_FINDER = (
+    ("enter", "enter"),
+    ("up", "up"),
+    ("down", "down"),
+    ("erase", "backspace"),
+    ("clear", "ctrl+u"),
+    ("up", "ctrl+p"),
+    ("down", "ctrl+n"),
+)
 _PICKER = (
     ("enter", "enter"),
     ("tab", "tab"),

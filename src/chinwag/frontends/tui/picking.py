@@ -6,13 +6,15 @@ a typed letter is shown; an empty filter shows everything.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from msgspec.structs import replace
 
-from chinwag.frontends.tui.state import Picker
+from chinwag.frontends.tui.state import Item, Picker, Said
+from chinwag.talk.entry import UserSaid
 from chinwag.talk.event import Choice
-from chinwag.talk.session import Header
+from chinwag.talk.session import Header, shortened
 
 
 def sessions(headers: tuple[Header, ...]) -> tuple[Choice, ...]:
@@ -31,6 +33,15 @@ def _about(header: Header) -> str:
     count = f"{line.messages} message" + ("" if line.messages == 1 else "s")
     day = (line.updated or header.created)[:16].replace("T", " ")
     return " · ".join(part for part in (count, line.model, day) if part)
+
+
+def own(items: Sequence[Item]) -> tuple[Choice, ...]:
+    """The person's own messages, the newest first: picking one is editing it."""
+    said = (item for item in reversed(items) if isinstance(item, Said))
+    mine = ((item.n, item.entry) for item in said if isinstance(item.entry, UserSaid))
+    return tuple(
+        Choice(shortened(entry.text, 200), f"/edit {n}", f"message {n}") for n, entry in mine
+    )
 
 
 def moved(picker: Picker | None, by: int) -> Picker | None:

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from chinwag.frontends.tui import footer, view
+from chinwag.frontends.tui import finding, footer, view
 from chinwag.frontends.tui.approval import Reading
 from chinwag.frontends.tui.drawing import clipped
 from chinwag.frontends.tui.first_frame import is_compact
 from chinwag.frontends.tui.promises import Desk, Status
-from chinwag.frontends.tui.state import Question, UiState
+from chinwag.frontends.tui.state import Anchor, Question, UiState
 from chinwag.frontends.tui.transcript import COUNTED, Transcript
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 Line: TypeAlias = list[tuple[str, str]]
 
-COUNT_AT_ONCE = 40_000
-"""Characters of a draft counted in a frame; a longer one is guessed while it is typed."""
+COUNT_AT_ONCE = 400_000
+"""Characters of a draft that are counted as it is typed (counting goes on from what was counted
+before); of a longer one the beginning is, and the rest is guessed."""
 
 
 CALM = 0.5
@@ -43,6 +44,14 @@ class Seen(Protocol):
     def transcript(self) -> Transcript: ...
     def rows(self) -> int: ...
     def draft(self) -> str: ...
+    def mode(self) -> str:
+        """The mode the input is in, where it has several."""
+        ...
+
+    def found_row(self, top: Anchor, rows: int) -> int | None:
+        """The row of the view in which what is looked for stands in front."""
+        ...
+
     def stale(self) -> None:
         """The live answer must be laid out anew: the width has changed."""
 
@@ -101,6 +110,9 @@ class Picture:
         if view.is_new(state):
             hello = view.welcome(self._status or self._seen.desk.status(), columns, room)[:room]
         seen = self._seen.transcript.view(state, columns, room)
+        if state.find is not None and (wanted := finding.pattern(state.find.text)) is not None:
+            row = self._seen.found_row(seen.top, room)
+            seen.lines = finding.marked(seen.lines, wanted, row)
         if hello and len(hello) + len(seen.lines) < room:
             return [*hello, [], *seen.lines]
         if hello and not state.items:
@@ -112,7 +124,7 @@ class Picture:
     def foot(self, columns: int, _: int) -> list[Line]:
         draft = self._draft_count()
         status, speed = self._status or self._seen.desk.status(), self._speed()
-        pieces = footer.pieces(self._seen.state, status, draft, columns, speed)
+        pieces = footer.pieces(self._seen.state, status, draft, columns, speed, self._seen.mode())
         key = tuple(pieces)
         if key != self._footed[0]:
             self._footed = (key, self._foot_line(pieces, columns))
@@ -153,10 +165,14 @@ class Picture:
         if state.question is not None:
             return [view.word_line(state.question, columns)[0]]
         picker = state.picker
+        if picker is None and state.find is not None:
+            return [finding.prompt(state.find, columns)[0]]
         return [view.picker_prompt(picker, columns)[0]] if picker else []
 
     def filter_cursor(self) -> int:
         state = self._seen.state
         if state.question is not None:
             return view.word_line(state.question, self.size[0])[1]
-        return view.picker_prompt(state.picker, self.size[0])[1] if state.picker else 0
+        if state.picker is not None:
+            return view.picker_prompt(state.picker, self.size[0])[1]
+        return finding.prompt(state.find, self.size[0])[1] if state.find else 0

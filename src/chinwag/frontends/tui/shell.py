@@ -23,6 +23,7 @@ from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.input.vt100_parser import Vt100Parser
+from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import Output
 
@@ -54,6 +55,14 @@ LAST_WORDS = 2.0
 """Seconds an interrupted answer has to be settled in before the screen is left."""
 ESCAPE = 0.05
 """Seconds after which Esc is Esc, and not the beginning of something."""
+
+
+_VI = {
+    InputMode.INSERT: "vi: insert",
+    InputMode.NAVIGATION: "vi: normal",
+    InputMode.REPLACE: "vi: replace",
+    InputMode.REPLACE_SINGLE: "vi: replace",
+}
 
 
 class App(Application[None]):
@@ -93,7 +102,8 @@ class Shell:
         self._theme = theme
         self._listener: background.Listener | None = None
         self._calm = CALM if self._environ.get("REDUCED_MOTION") else 0.0
-        self._looks = looks(theme, self._environ, light=background.told(self._environ))
+        self._light = background.told(self._environ)
+        self._looks = looks(theme, self._environ, light=self._light)
         self._painted = painted
         self._first_keys = first_keys
         self.pastes = Pastes()
@@ -120,6 +130,7 @@ class Shell:
             on_cursor_position_changed=self.drafts.changed,
         )
         self.drafts.buffer = self.buffer
+        self.mouse = mouse
         self.output = output or terminal.open_terminal()
         self.picture = Picture(self, self.pastes.unfold)
         self.acting = Acting(self)
@@ -135,7 +146,7 @@ class Shell:
             filter_line=self.picture.filter_line,
             filter_cursor=self.picture.filter_cursor,
             wheel=self.acting.scroll,
-            picking=lambda: self.acting.picking,
+            picking=lambda: self.acting.picking or self.acting.finding,
         )
         app = App(
             layout=self.parts.layout,
@@ -143,7 +154,7 @@ class Shell:
             include_default_pygments_style=False,
             key_bindings=bound.bindings(self.acting, keys),
             full_screen=True,
-            mouse_support=mouse,
+            mouse_support=Condition(lambda: self.mouse),
             editing_mode=EditingMode.VI if vi else EditingMode.EMACS,
             max_render_postpone_time=None,
             terminal_size_polling_interval=None,
@@ -285,9 +296,10 @@ class Shell:
 
     def _focus(self) -> None:
         layout = self.parts.layout
-        if self.acting.picking and layout.current_control is not self.parts.filter:
+        over = self.acting.picking or self.acting.finding
+        if over and layout.current_control is not self.parts.filter:
             layout.focus(self.parts.filter)
-        elif not self.acting.picking and layout.current_control is self.parts.filter:
+        elif not over and layout.current_control is self.parts.filter:
             layout.focus(self.parts.input)
 
     def _name_window(self) -> None:
@@ -315,6 +327,15 @@ class Shell:
                 self.drafts.put(text, cursor, pastes)
             case s.DropDraft():
                 self.drafts.give_up()
+            case s.Edit(text=text):
+                self.acting.edit(text)
+            case s.Wear(name=name):
+                self._theme = name
+                self._wear(looks(name, self._environ, light=self._light))
+            case s.Seek(text=text):
+                self.acting.finder.begin(text, typing=False)
+            case s.Ring():
+                self._ring()
             case s.Leave():
                 self.leave()
 
@@ -412,7 +433,11 @@ class Shell:
             self._write_raw(background.ASK)
 
     def _lit(self, light: bool) -> None:  # noqa: FBT001 (what is heard is one word)
-        found = looks(self._theme, self._environ, light=light)
+        self._light = light
+        self._wear(looks(self._theme, self._environ, light=light))
+
+    def _wear(self, found: Looks) -> None:
+        """Look so from now on."""
         if found != self._looks:
             self._looks = found
             self.app.style = screen.style(found)
@@ -458,6 +483,14 @@ class Shell:
 
     def draft(self) -> str:
         return self.buffer.text
+
+    def mode(self) -> str:
+        if self.app.editing_mode is not EditingMode.VI:
+            return ""
+        return _VI.get(self.app.vi_state.input_mode, "vi")
+
+    def found_row(self, top: s.Anchor, rows: int) -> int | None:
+        return self.acting.finder.row(top, rows)
 
     def stale(self) -> None:
         self._soon()

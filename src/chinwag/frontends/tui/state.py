@@ -16,7 +16,7 @@ import msgspec
 
 from chinwag.talk.draft import Draft
 from chinwag.talk.entry import AnyEntry
-from chinwag.talk.event import AnyEvent, ApprovalAsked, Choice, Verdict
+from chinwag.talk.event import AnyEvent, ApprovalAsked, Choice, Column, Verdict
 from chinwag.talk.grown import Grown
 from chinwag.talk.session import Session
 
@@ -31,10 +31,14 @@ class Kind(StrEnum):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """An entry on the session's path, at position ``n``."""
+    """An entry on the session's path, at position ``n``.
+
+    ``of``: an answer that is the first, second … of so many to the same question.
+    """
 
     n: int
     entry: AnyEntry
+    of: tuple[int, int] = (1, 1)
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -46,6 +50,7 @@ class Told(msgspec.Struct, frozen=True):
     text: str
     title: str = ""
     hint: str = ""
+    beside: tuple[Column, ...] = ()
 
 
 Item: TypeAlias = Said | Told
@@ -81,6 +86,24 @@ class Picker(msgspec.Struct, frozen=True):
     at: int = 0
 
 
+class Find(msgspec.Struct, frozen=True):
+    """What is looked for in the conversation (finding.py).
+
+    The place in front is line ``line`` of item ``item`` (-1: none), in the ``nth`` of ``total``
+    items that hold the text. With ``typing`` letters go into the text, else they are keys. The
+    search began at ``start`` (item, line), and the view was at ``back``.
+    """
+
+    text: str = ""
+    typing: bool = True
+    item: int = -1
+    line: int = 0
+    nth: int = 0
+    total: int = 0
+    start: tuple[int, int] = (0, 0)
+    back: Anchor | None = None
+
+
 class Question(msgspec.Struct, frozen=True):
     """A call that waits for a person's word (approval.py). ``at`` is the answer that is marked,
     ``top`` the first line that is shown, ``word`` what is typed for the model."""
@@ -104,7 +127,8 @@ class UiState(msgspec.Struct, frozen=True):
     """Everything the screen knows but the draft. ``anchor`` is None while the end is followed.
 
     ``waiting`` is why nothing comes just now, ``until`` the moment on the monotonic clock when it
-    is tried again (0 where that is not known).
+    is tried again (0 where that is not known). ``escaped`` is when Esc was pressed with nothing to
+    close or to stop, ``begun`` when the line that is handled was sent.
     """
 
     session: Session
@@ -123,8 +147,11 @@ class UiState(msgspec.Struct, frozen=True):
     picker: Picker | None = None
     question: Question | None = None
     running: tuple[Running, ...] = ()
+    find: Find | None = None
     toast: str = ""
     quit_armed: bool = False
+    escaped: float = 0.0
+    begun: float = 0.0
 
 
 # -- intents: what the person did --------------------------------------------------------------
@@ -210,6 +237,17 @@ class QuestionAnswered(msgspec.Struct, frozen=True):
     seen: bool
 
 
+class FindMoved(msgspec.Struct, frozen=True):
+    """What is looked for, or where; None ends it. The view begins at ``to`` now."""
+
+    find: Find | None
+    to: Anchor | None
+
+
+class RewindPressed(msgspec.Struct, frozen=True):
+    """Choose one of one's own messages, to change it."""
+
+
 class CommandPressed(msgspec.Struct, frozen=True):
     """A key that stands for a command line."""
 
@@ -240,6 +278,8 @@ Intent: TypeAlias = (
     | QuestionScrolled
     | QuestionTyped
     | QuestionAnswered
+    | FindMoved
+    | RewindPressed
     | CommandPressed
     | Toasted
 )
@@ -290,8 +330,32 @@ class Decide(msgspec.Struct, frozen=True):
     word: str = ""
 
 
+class Edit(msgspec.Struct, frozen=True):
+    """Open the outside editor: on ``text``, else on what stands in the input."""
+
+    text: str = ""
+
+
+class Wear(msgspec.Struct, frozen=True):
+    """Look like theme ``name``."""
+
+    name: str
+
+
+class Seek(msgspec.Struct, frozen=True):
+    """Look for ``text`` in the conversation."""
+
+    text: str
+
+
+class Ring(msgspec.Struct, frozen=True):
+    """A long wait is over."""
+
+
 class Leave(msgspec.Struct, frozen=True):
     pass
 
 
-Effect: TypeAlias = Handle | Interrupt | Decide | Copy | PutDraft | DropDraft | Leave
+Effect: TypeAlias = (
+    Handle | Interrupt | Decide | Copy | PutDraft | DropDraft | Edit | Wear | Seek | Ring | Leave
+)

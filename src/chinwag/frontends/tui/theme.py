@@ -38,6 +38,8 @@ _NONE: Looks = {
     "footer.good": "",
     "footer.bad": "bold",
     "toast": "bold",
+    "found": "bold underline",
+    "found.at": "bold reverse",
     "pick": "",
     "pick.at": "reverse",
     "pick.detail": "",

@@ -106,6 +106,9 @@ class Transcript:
         item = state.items[-1] if state.items else None
         if not isinstance(item, Said) or not isinstance(item.entry, AssistantSaid):
             return
+        if item.of[1] > 1:  # its head says more than that of the live one: it is made anew
+            self._live = LiveLines()
+            return
         folds = _folds(state, columns)
         found = self._live.settled(item.n, item.entry, folds)
         if found is not None:
@@ -215,6 +218,8 @@ def _folds(state: UiState, columns: int) -> Folds:
 
 def _key(item: Item, folds: Folds) -> Key:
     kind, n = ("told", item.id) if isinstance(item, Told) else ("said", item.n)
+    if isinstance(item, Said) and item.of[1] > 1:
+        kind = f"of {item.of[1]}"
     return (kind, n, folds.columns, folds.thinking, folds.tools)
 
 

@@ -15,6 +15,7 @@ from chinwag.frontends.tui import approval, picking
 from chinwag.frontends.tui import state as s
 from chinwag.frontends.tui.state import Copy, Effect, Handle, Kind, Live, Said, Told, UiState
 from chinwag.talk import event as e
+from chinwag.talk.branches import place, places
 from chinwag.talk.delta import AnyDelta, CallDelta, TextDelta, ThinkingDelta
 from chinwag.talk.entry import (
     AnyEntry,
@@ -42,6 +43,7 @@ Looking: TypeAlias = (
     | s.QuestionMoved
     | s.QuestionScrolled
     | s.QuestionTyped
+    | s.FindMoved
 )
 Telling: TypeAlias = (
     e.Heard
@@ -58,6 +60,11 @@ Telling: TypeAlias = (
 LEAVE_HINT = "Ctrl+C once more leaves (so does Ctrl+D)"
 STILL_STOPPING = "still stopping; Ctrl+C once more leaves"
 STOPPING = "stopping"
+REWIND = 1.0
+"""Seconds within which Esc twice means going back to an earlier message."""
+REWIND_HINT = "Esc once more: go back to one of your messages and change it"
+LONG = 10.0
+"""Seconds after which who waits may have turned to something else."""
 NOT_SEEN = "see all of it first: PgDn; no line of it may run unseen"
 
 
@@ -86,6 +93,9 @@ def update(state: UiState, what: s.Happening, now: float) -> Next:
             | e.Page()
             | e.Listed()
             | e.Offered()
+            | e.Sought()
+            | e.EditorAsked()
+            | e.ThemeAsked()
             | e.Opened()
             | e.Following()
             | e.Failed()
@@ -110,7 +120,9 @@ def _intent(state: UiState, what: s.Intent, now: float, armed: bool) -> Next:  #
         case s.Submitted(text=text):
             return _submitted(state, text, now)
         case s.StopPressed():
-            return _stopped(state)
+            return _escaped(state, now)
+        case s.RewindPressed():
+            return _rewinding(state), ()
         case s.CancelPressed(drafted=drafted):
             return _cancelled(state, drafted=drafted, armed=armed)
         case s.EndPressed():
@@ -141,7 +153,9 @@ def _looked(state: UiState, what: Looking) -> UiState:
         case s.ToolsToggled():
             return replace(state, tools_open=not state.tools_open)
         case s.PaletteOpened(choices=choices):
-            return replace(state, picker=s.Picker("commands", choices))
+            return replace(state, picker=s.Picker("commands", choices), find=None)
+        case s.FindMoved(find=find, to=to):
+            return replace(state, find=find, anchor=to)
         case s.PickerMoved(by=by):
             return replace(state, picker=picking.moved(state.picker, by))
         case s.PickerTyped(text=text):
@@ -193,10 +207,28 @@ def _told_no(state: UiState, verdict: e.Verdict = e.Verdict.DENY) -> Next:
 def _submitted(state: UiState, text: str, now: float) -> Next:
     if not text.strip():
         return state, ()
-    state = replace(state, anchor=None, picker=None)
+    state = replace(state, anchor=None, picker=None, find=None)
     if state.busy:
         return replace(state, queue=(*state.queue, text)), ()
-    return replace(state, busy=True, since=now), (Handle(text),)
+    return replace(state, busy=True, since=now, begun=now), (Handle(text),)
+
+
+def _escaped(state: UiState, now: float) -> Next:
+    """Esc: close or stop; with nothing to close or to stop, twice, go back."""
+    if state.busy or state.picker is not None or state.question is not None:
+        return _stopped(state)
+    if now - state.escaped < REWIND:
+        return _rewinding(state), ()
+    hint = REWIND_HINT if picking.own(state.items) else ""
+    return replace(state, escaped=now, toast=hint), ()
+
+
+def _rewinding(state: UiState) -> UiState:
+    own = picking.own(state.items)
+    if not own:
+        return replace(state, toast="you have said nothing yet that could be changed")
+    picker = s.Picker("change which message? What came after it stays, as a branch", own)
+    return replace(state, picker=picker, escaped=0.0, find=None)
 
 
 def _stopped(state: UiState) -> Next:
@@ -247,7 +279,10 @@ def _picked(state: UiState, now: float) -> Next:
         return state, ()
     if chosen.line.endswith(" "):  # a command that wants words after it
         return state, (s.PutDraft(chosen.line),)
-    return _submitted(state, chosen.line, now)
+    after, effects = _submitted(state, chosen.line, now)
+    if chosen.line.startswith("/edit "):  # what stands in the input makes way for the message
+        effects = (s.DropDraft(), *effects)
+    return after, effects
 
 
 # -- what was heard ----------------------------------------------------------------------------
@@ -268,11 +303,17 @@ def _event(state: UiState, what: e.AnyEvent, now: float) -> Next:
             then = now + seconds
             return replace(state, waiting=reason, until=then, live=None, since=now), ()
         case e.Opened(session=session):
-            return _opened(state, session), ()
+            return _opened(state, session, what.at), ()
         case e.Failed(message=message, hint=hint):
             return tell(replace(state, live=None), Kind.FAILURE, message, hint=hint), ()
         case e.CopyAsked(text=text, what=name):
             return state, (Copy(text, name),)
+        case e.Sought(text=text):
+            return state, (s.Seek(text),)
+        case e.EditorAsked(text=text):
+            return state, (s.Edit(text),)
+        case e.ThemeAsked(name=name):
+            return replace(state, toast=f"theme: {name}"), (s.Wear(name),)
         case e.DraftOffered(text=text, cursor=cursor, pastes=pastes):
             return state, (s.PutDraft(text, cursor, pastes),)
         case e.Rested():
@@ -316,11 +357,13 @@ def _told(state: UiState, what: Telling) -> UiState:
             return state  # the footer asks the desk
         case e.Following(owner=owner):
             return replace(state, toast=f"open elsewhere: {owner}" if owner else "")
+        case e.Notice(text=text, level=e.Level.BRIEF):
+            return replace(state, toast=text)
         case e.Notice(text=text, level=level):
             kind = Kind.WARNING if level is e.Level.WARNING else Kind.NOTICE
             return tell(state, kind, text)
-        case e.Page(title=title, text=text):
-            told = tell(state, Kind.PAGE, text, title=title)
+        case e.Page(title=title, text=text, beside=beside):
+            told = tell(state, Kind.PAGE, text, title=title, beside=beside)
             return replace(told, anchor=s.Anchor(len(state.items), 0))
         case e.Listed(headers=headers):
             return _offered(state, "sessions", picking.sessions(headers))
@@ -367,7 +410,7 @@ def _settled(state: UiState, n: int, entry: AnyEntry, session: Session) -> UiSta
     match entry:
         case AssistantSaid():
             state = replace(_without_echo(state, entry), live=None, waiting="")
-            return _appended(state, Said(n, entry))
+            return _appended(state, Said(n, entry, place(session, n)))
         case ToolReturned(result=result):
             running = tuple(r for r in state.running if r.id != result.id)
             return _appended(replace(state, running=running), Said(n, entry))
@@ -380,17 +423,27 @@ def _settled(state: UiState, n: int, entry: AnyEntry, session: Session) -> UiSta
             return state
 
 
-def _opened(state: UiState, session: Session) -> UiState:
+def _opened(state: UiState, session: Session, at: int = 0) -> UiState:
     if state.session.base and not session.base and state.session.id == session.id:
-        return _completed(state, session)
-    return replace(
+        completed = _completed(state, session)
+        return completed if completed.anchor is not None else _landed(completed, at)
+    fresh = replace(
         state,
         session=session,
         items=Grown(shown(session)),
         live=None,
         anchor=None,
         picker=None,
+        find=None,
     )
+    return _landed(fresh, at)
+
+
+def _landed(state: UiState, at: int) -> UiState:
+    """The view begins at entry ``at`` (0: at none), where it is shown."""
+    places = (n for n, item in enumerate(state.items) if isinstance(item, Said) and item.n == at)
+    found = next(places, None) if at else None
+    return state if found is None else replace(state, anchor=s.Anchor(found, 0))
 
 
 def _completed(state: UiState, session: Session) -> UiState:
@@ -409,9 +462,17 @@ def _offered(state: UiState, title: str, choices: tuple[e.Choice, ...]) -> UiSta
     return replace(state, picker=s.Picker(title, choices))
 
 
-def tell(state: UiState, kind: Kind, text: str, *, title: str = "", hint: str = "") -> UiState:
+def tell(
+    state: UiState,
+    kind: Kind,
+    text: str,
+    *,
+    title: str = "",
+    hint: str = "",
+    beside: tuple[e.Column, ...] = (),
+) -> UiState:
     """The state with something more said by the program."""
-    told = Told(state.told + 1, len(state.session), kind, text, title, hint)
+    told = Told(state.told + 1, len(state.session), kind, text, title, hint, beside)
     return replace(_appended(state, told), told=state.told + 1)
 
 
@@ -429,8 +490,9 @@ def _appended(state: UiState, item: s.Item) -> UiState:
 def shown(session: Session) -> list[s.Item]:
     """What is on the path since the last clear (the clear itself included), oldest first."""
     found: list[s.Item] = []
+    forked = places(session)
     for n, entry in session.back():
-        found.append(Said(n, entry))
+        found.append(Said(n, entry, forked.get(n, (1, 1))))
         if isinstance(entry, Cleared):
             break
     return found[::-1]

@@ -24,6 +24,8 @@ SPINNER = "⠋⠙⠸⠴⠦⠇"
 NOTICES = 5
 """Lines of the program beside which the welcome stays."""
 PICKER_ROWS = 10
+MEASURED = 200
+"""So many choices tell how wide their column is."""
 
 
 def header(state: UiState, status: Status, columns: int, rows: int) -> list[Line]:
@@ -149,7 +151,9 @@ def picker(picked: Picker, columns: int, rows: int) -> list[Line]:
         out.append(
             clipped([("class:meta", " nothing fits; Backspace widens, Esc closes")], columns)
         )
-    wide = min(max((width(c.label) for c in found), default=0) + 2, max(12, columns * 2 // 5))
+    wide = min(
+        max((width(c.label) for c in found[:MEASURED]), default=0) + 2, max(12, columns * 2 // 5)
+    )
     for at, choice in enumerate(found[first : first + room], first):
         here = at == picked.at
         sign = "›" if here else " "

@@ -14,7 +14,7 @@ BURST: Final = 32 << 20
 """Bytes that may come at once, however fast."""
 STEADY: Final = 2 << 20
 """Bytes a second that may go on and on."""
-MESSAGES: Final = 5_000
+MESSAGES: Final = 2_000
 """Messages that may come at once, then a tenth of it a second."""
 
 

@@ -342,6 +342,7 @@ class Keeper:
 
     def restart(self) -> None:
         self._fails = 0
+        self._set(state=State.STARTING, why="")
         self._nudge.set()
 
 
