@@ -7,6 +7,7 @@ understood is refused before anything begins.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ def check(loaded: Loaded) -> None:
     _said(told.approve)
     for text in told.allow:
         parse(text)
-    _names(told)
+    _names(told, loaded.settings.mcp)
 
 
 def tooling(loaded: Loaded, places: Places, *, attended: bool) -> Tooling:
@@ -43,9 +44,10 @@ def tooling(loaded: Loaded, places: Places, *, attended: bool) -> Tooling:
     mode, given = _said(told.approve)
     kept = read_rules(places.rules_file)
     allow = (*given, *map(parse, told.allow), *map(parse, kept.allow))
-    forbidden = (places.data, places.state, places.config)
+    own = (places.data, places.state, places.config)
+    forbidden = [p for p in own if not any(p != o and p.is_relative_to(o) for o in own)]
     make = partial(made, forbidden=forbidden)
-    names = _names(told)
+    names = _names(told, loaded.settings.mcp)
     return Tooling(
         Toolbox(make(n for n in names if n in NAMES)),
         offer="all" if told.offer == "all" else names,
@@ -68,15 +70,18 @@ def _said(approve: str) -> tuple[Mode, tuple[Rule, ...]]:
         return Mode.ASK, parse_list(approve)
 
 
-def _names(told: ToolSettings) -> tuple[str, ...]:
-    """The tools that are offered from the beginning. Raises UsageError for a name nobody knows."""
+def _names(told: ToolSettings, servers: Collection[str]) -> tuple[str, ...]:
+    """The tools that are offered from the beginning, `SERVER__tool` when its server brings it.
+
+    Raises UsageError for a name nobody knows.
+    """
     offer = told.offer
     words = tuple(offer.replace(",", " ").split()) if isinstance(offer, str) else offer
     if words in (("none",), ()):
         return ()
     names = tuple(dict.fromkeys(n for w in words for n in (USUAL if w == "all" else (w,))))
     for name in names:
-        if name not in NAMES:
+        if name not in NAMES and name.partition("__")[0] not in servers:
             near = nearest(name, NAMES) or NAMES
             hint = f"there is {', '.join(near)}; all, and none"
             raise UsageError(f"there is no tool called {name!r}", hint=hint)
@@ -91,7 +96,7 @@ def _root(told: ToolSettings) -> Path:
 
 
 def _not_from_elsewhere(loaded: Loaded) -> None:
-    for name in ("tools.allow", "tools.approve"):
+    for name in ("tools.allow", "tools.approve", "tools.root"):
         origin = loaded.origin(name)
         if origin.startswith(PREFIX):
             raise ConfigError(

@@ -53,8 +53,12 @@ MODELS_HOLD = 60.0  # seconds for which a list of models is taken to be true
 NAMES_A_MODEL = ("/model", "/provider", "/retry", "/regenerate")
 
 
+NEAR = 0.5  # of a budget: from here on the footer shows it
+
+
 class Status(msgspec.Struct, frozen=True):
-    """What a footer shows. ``used`` and ``window`` in tokens, ``cost`` in US dollars."""
+    """What a footer shows. ``used`` and ``window`` in tokens, ``cost`` in US dollars, ``budget`` in
+    words what is spent of it, once that is half."""
 
     provider: str
     model: str
@@ -68,6 +72,7 @@ class Status(msgspec.Struct, frozen=True):
     save_problem: str
     save_remedy: str = ""
     following: str = ""
+    budget: str = ""
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -202,7 +207,12 @@ class Desk:
             save_problem=self._problem,
             save_remedy=self._remedy,
             following=self.conversation.following,
+            budget=self._budget(),
         )
+
+    def _budget(self) -> str:
+        purse = self.conversation.purse
+        return f"{purse.spent()} of {purse.budget}" if purse.share >= NEAR else ""
 
     @property
     def lasting(self) -> bool:

@@ -390,6 +390,7 @@ async def _shown(house: House, opening: Opening, early: EarlyScreen | None) -> D
     trace = _trace(house)
     desk = _desk(house, opening, trace, asked_in_person=True)
     desk.conversation.may_follow = True
+    desk.notices = (*desk.notices, *_key_faults(house))
     shell = Shell(
         desk,
         theme=house.settings.theme,
@@ -398,12 +399,23 @@ async def _shown(house: House, opening: Opening, early: EarlyScreen | None) -> D
         first_keys=early.hand_over() if early else None,
         painted=trace.painted if trace else None,
         keys=house.settings.keys,
+        notify=house.settings.notify,
     )
     try:
         await shell.run()
     finally:
         await _closed(desk)
     return desk
+
+
+def _key_faults(house: House) -> list[str]:
+    """What of `[keys]` cannot be had, or costs another, and where it stands."""
+    if not house.settings.keys:
+        return []
+    from chinwag.frontends.tui.keys import faults
+
+    found = faults(house.settings.keys)
+    return [f"{house.loaded.origin(f'keys.{f.action}')}: {f.told}" for f in found]
 
 
 def read_prompt(text: str) -> str:

@@ -1,8 +1,7 @@
 """MCP servers beside a talk: made from the configuration, begun and ended with it. Part of wiring,
 imported only where a server is configured.
 
-Invariants: a server's tools are offered when they come, unless the person named others; one that
-was turned off stays off. A talk that is to last waits for no server; a single answer waits for
+Invariants: a talk that is to last waits for no server; a single answer waits for
 those that were approved, for a while.
 """
 
@@ -67,12 +66,10 @@ def _found(spec: ServerSpec, environ: Mapping[str, str]) -> tuple[dict[str, str]
 
 
 class Served:
-    """`desk.Served`: see there. ``wanted`` are tools or servers by name, None for all."""
+    """`desk.Served`: see there. Which tools are offered is for the tooling to say."""
 
-    def __init__(self, made: Servers, wanted: Sequence[str] | None) -> None:
+    def __init__(self, made: Servers) -> None:
         self.servers = made
-        self._wanted = wanted
-        self._met: set[str] = set()
 
     async def begin(self, tooling: Tooling, hear: Ear, *, stay: bool) -> None:
         """Let tools come into ``tooling``; with ``stay`` nobody waits for them."""
@@ -80,23 +77,9 @@ class Served:
         def say(text: str, warning: bool) -> None:  # noqa: FBT001 - the promise's
             hear(Notice(text, Level.WARNING if warning else Level.INFO))
 
-        def changed() -> None:
-            self._turn_on(tooling)
-            hear(Learnt())
-
-        attach(self.servers, tooling.toolbox, say, changed)
+        attach(self.servers, tooling.toolbox, say, lambda: hear(Learnt()))
         if not stay:
             await self.servers.settled(PATIENCE)
-
-    def _turn_on(self, tooling: Tooling) -> None:
-        """Offer what has come, once: who turns it off has the last word."""
-        for tool in list(tooling.toolbox):
-            name, source = tool.spec.name, tool.spec.source
-            if not source.startswith("mcp:") or name in self._met:
-                continue
-            self._met.add(name)
-            if self._wanted is None or {name, source.removeprefix("mcp:")} & {*self._wanted}:
-                tooling.turn(name, on=True)
 
     def names(self) -> list[tuple[str, str]]:
         """Every server, and how it is: for completion."""
@@ -110,12 +93,6 @@ class Served:
 
     async def close(self) -> None:
         await self.servers.close()
-
-
-def wanted(offer: str | Sequence[str]) -> Sequence[str] | None:
-    """The names in a setting of `tools.offer`; None where it names none in particular."""
-    names = offer.replace(",", " ").split() if isinstance(offer, str) else list(offer)
-    return None if not names or {"all", "none"} & {*names} else names
 
 
 async def looked_at(made: Servers, seconds: float) -> None:

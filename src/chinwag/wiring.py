@@ -51,6 +51,7 @@ from chinwag.talk.session import Session
 if TYPE_CHECKING:
     from chinwag.engine.tooling import Tooling
     from chinwag.served import Served
+    from chinwag.stores.warmth import WarmFolder
 
 CLOSE_PATIENCE = 3.0  # seconds to wait for a slow disk when leaving
 
@@ -211,6 +212,7 @@ class House:
             knowledge=self.knowing,
             fallback=self.settings.fallback,
             rules=self._rules(),
+            snapshots=self.snapshots if store.lasting else None,
         )
         conversation.purse = Purse(
             partial(self._price, conversation), self._budget(), self._ledger()
@@ -258,14 +260,13 @@ class House:
 
     def _served(self) -> Served | None:
         """The MCP servers, unless somebody said that there are to be no tools."""
-        told = self.settings.tools.offer
         no_tools = not self.offers_tools and self.loaded.origin("tools.offer") != "default"
         if not self.settings.mcp or no_tools:
             return None
         from chinwag import served
 
         made = served.servers(self.settings, self.places, self.environ)
-        return served.Served(made, served.wanted(told))
+        return served.Served(made)
 
     # -- tools --------------------------------------------------------------------------------
 
@@ -329,6 +330,12 @@ class House:
         if self.knowing.terms(provider).local:
             return None
         return _price_of(conversation.known(provider, model))
+
+    def snapshots(self) -> WarmFolder:
+        """Records of what servers keep of sessions."""
+        from chinwag.stores.warmth import WarmFolder
+
+        return WarmFolder(self.places.warm)
 
     def _drafts(self) -> Drafts:
         from chinwag.stores.drafts import Drafts as Kept

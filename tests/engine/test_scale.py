@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+import msgspec
 import pytest
 
 from chinwag.context.counting import Counter
@@ -86,6 +87,23 @@ async def test_a_model_that_does_not_see_is_told_and_charged_the_name_alone():
     await seeing.learn_profile()
     await seeing.say("what is it?", [].append, [PICTURE])
     assert seeing.context().used > 700
+
+
+def test_an_exact_total_is_what_openai_publishes(meter):
+    """Three tokens a message, its role, its words, and three that prime the answer."""
+    import tiktoken
+
+    encoding = tiktoken.get_encoding("o200k_base")
+    said = [("system", "Be kind."), ("user", "How deep is it?"), ("assistant", "Two fathoms.")]
+    right = 3 + sum(3 + len(encoding.encode(role)) + len(encoding.encode(t)) for role, t in said)
+    scale, session = Scale(meter), Session(Birth(id="x", created="y"))
+    for role, text in said[1:]:
+        kind = UserSaid if role == "user" else AssistantSaid
+        more = {} if role == "user" else {"provider": "openai", "model": "gpt-4o"}
+        entry = kind(parts=(Text(text),), **more)
+        tokens, by = scale.entry(entry, "gpt-4o")
+        session = fold(session, msgspec.structs.replace(entry, tokens=tokens, tokenizer=by))
+    assert scale.used(session, "Be kind.", ("openai", "gpt-4o")) == (right, True)
 
 
 # -- switching ------------------------------------------------------------------------------------

@@ -22,10 +22,6 @@ def refused(run, code, *words):
         assert word in lines[0]
 
 
-def asked_of(llama_server):
-    return llama_server.log().count("POST /v1/chat/completions")
-
-
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
@@ -48,7 +44,7 @@ def test_rules_in_the_file_are_refused_with_their_line(world):
     refused(world.chat("hello"), 2, f"{path}:2", "context.margin")
 
 
-@pytest.mark.parametrize("amount", ["", "much", "-1", "0", "0,50", "$5k"])
+@pytest.mark.parametrize("amount", ["much", "-1", "0", "0,50", "$5k"])
 def test_a_budget_that_is_no_amount_is_wrong_use(world, amount):
     refused(world.chat("--budget", amount, "hello"), 2, "is no budget", "200k")
 
@@ -88,7 +84,7 @@ def test_money_cannot_be_kept_by_a_model_without_a_price_unless_it_is_here(world
 
 
 @pytest.mark.parametrize("policy", ["refuse", "compact", "trim"])
-def test_a_message_larger_than_the_window_is_refused_and_nothing_lost(world, policy, tmp_path):
+def test_a_message_larger_than_the_window_is_refused_and_nothing_lost(world, policy):
     text = "how deep is it? " * 200
     run = world.chat(text, CHINWAG_CONTEXT_LIMIT="300", CHINWAG_CONTEXT_POLICY=policy)
     refused(run, 3, "this message is", "more than the 240 that may be sent", "/model")
@@ -120,7 +116,7 @@ def test_trim_goes_on_for_as_long_as_one_likes(world):
 
 
 def test_on_the_screen_what_was_typed_comes_back(world):
-    text = "how deep is it at the second buoy tonight, and who keeps the lamp there? " * 5
+    text = "how deep is it at the second buoy tonight, and who keeps the lamp there? " * 12
     with world.enter(CHINWAG_CONTEXT_LIMIT="120", columns=100) as person:
         person.say(text)
         person.wait_for("this message is")

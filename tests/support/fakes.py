@@ -38,6 +38,7 @@ class Status(msgspec.Struct, frozen=True):
     queued_saves: int = 0
     save_problem: str = ""
     following: str = ""
+    budget: str = ""
 
 
 class Suggestion(msgspec.Struct, frozen=True):

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -115,18 +114,12 @@ async def approved(*specs, **more):
 
 def alive(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            return stat.read().rpartition(b")")[2].split()[0] != b"Z"
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return False
-
-
-def peak() -> int:
-    """The most memory this process has held, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return stat.rpartition(b")")[2].split()[0] != b"Z"
 
 
 def held() -> int:
     """The memory this process holds now, in bytes."""
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")

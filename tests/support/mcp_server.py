@@ -2,8 +2,10 @@
 
 Run as `python -S mcp_server.py {"when": …, …}`. Settings: ``die`` (start, initialize, list, call),
 ``slow`` (seconds before the first answer), ``noise`` (bytes to stderr at once), ``banner`` (lines
-of no protocol before), ``tools`` (more definitions), ``huge`` (one with so many properties), ``mute`` (answers nothing), ``state`` (a file
-that makes ``die`` hold only while it is not there).
+of no protocol before), ``tools`` (more definitions), ``huge`` (one with so many properties),
+``mute`` (answers nothing), ``state`` (a file that makes ``die`` hold only while it is not there).
+
+A program of its own: it imports little, to be there at once.
 """
 
 import json
@@ -11,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 OBJECT = {"type": "object"}
 
@@ -69,9 +72,9 @@ def text(number, said, **more):
 
 def dies(when):
     state = settings.get("state")
-    if settings.get("die") == when and not (state and os.path.exists(state)):
+    if settings.get("die") == when and not (state and Path(state).exists()):
         if state:
-            open(state, "w").close()
+            Path(state).touch()
         sys.stderr.write(f"dying at {when}\n")
         sys.stderr.flush()
         os._exit(3)
@@ -90,7 +93,7 @@ def initialized(number, params):
     answer(number, {"protocolVersion": version, "capabilities": can, "serverInfo": info})
 
 
-def call(number, name, arguments):
+def call(number, name, arguments):  # noqa: C901 - one case for each misdeed
     dies("call")
     match name:
         case "echo":
@@ -145,20 +148,22 @@ def call(number, name, arguments):
         case "ask" | "fill":
             method = "sampling/createMessage" if name == "ask" else "elicitation/create"
             params = {"messages": [], "maxTokens": 5} if name == "ask" else {"message": "Key?"}
-            params |= {} if name == "ask" else {"requestedSchema": {"type": "object", "properties": {}}}
+            params |= (
+                {} if name == "ask" else {"requestedSchema": {"type": "object", "properties": {}}}
+            )
             asked["back"] = number
             send({"id": "back", "method": method, "params": params})
         case "inside":
             open_ones = {}
-            for fd in os.listdir("/proc/self/fd"):
+            for fd in Path("/proc/self/fd").iterdir():
                 try:
-                    open_ones[fd] = os.readlink(f"/proc/self/fd/{fd}")
+                    open_ones[fd.name] = str(fd.readlink())
                 except OSError:
                     pass
             found = {
                 "env": dict(os.environ),
                 "fds": open_ones,
-                "cwd": os.getcwd(),
+                "cwd": str(Path.cwd()),
                 "pid": os.getpid(),
                 "session": os.getsid(0),
             }

@@ -93,6 +93,19 @@ def test_a_call_that_fits_is_ready():
     assert ready.digest == hashlib.sha256(ready.shown.encode()).hexdigest()
 
 
+def test_arguments_nested_too_deeply_are_an_error():
+    class Deep(Made):
+        def __init__(self):
+            super().__init__()
+            nested = {"type": "array", "items": {"$ref": "#/properties/days"}}
+            self.spec = ToolSpec("made", "d", {"type": "object", "properties": {"days": nested}})
+
+    text = '{"days": ' + "[" * 900 + "]" * 900 + "}"
+    found = Toolbox([Deep()]).check(Call("1", "made", text))
+    assert isinstance(found, Result)
+    assert found.content.endswith("nested too deeply")
+
+
 def test_no_arguments_at_all_are_none():
     assert Toolbox([Made()]).check(Call("1", "made", "")).arguments == {}
 

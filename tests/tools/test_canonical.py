@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chinwag.talk.message import Call
+from chinwag.talk.tool import ToolSpec
+from chinwag.tools.base import Output, Scene, Tool, Toolbox
 from chinwag.tools.canonical import BAR, canonical
 from chinwag.tools.capping import LEAST, capped, cleaned, cut, kept
 
@@ -61,6 +66,27 @@ def test_the_call_can_be_read_back_from_what_is_shown(arguments):
     assert name == "tool"
     assert msgspec.json.encode(found, order="deterministic") == msgspec.json.encode(
         arguments, order="deterministic"
+    )
+
+
+@settings(max_examples=60)
+@given(ARGUMENTS)
+def test_what_was_shown_is_what_ran(arguments):
+    ran = []
+
+    class Recorder(Tool):
+        spec = ToolSpec("tool", "d", {"type": "object"})
+
+        async def run(self, arguments, scene):
+            ran.append(arguments)
+            return Output("ok")
+
+    box = Toolbox([Recorder()])
+    ready = box.check(Call("1", "tool", json.dumps(arguments)))
+    asyncio.run(box.run(ready, Scene(root=Path("/"))))
+    name, found = read_back(ready.shown)
+    assert msgspec.json.encode([name, found], order="deterministic") == msgspec.json.encode(
+        ["tool", ran[0]], order="deterministic"
     )
 
 

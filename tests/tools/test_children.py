@@ -151,6 +151,15 @@ def house(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def ours(house):
+    """A process like the person's program: a key is in the environment it was started with."""
+    held = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    yield held
+    assert held.poll() is None  # nobody ended it
+    held.communicate(timeout=5)
+
+
 def forbidden(house):
     return [house / "home" / "data", house / "home" / "work" / "inside"]
 
@@ -180,12 +189,19 @@ READS = [
 
 
 @pytest.mark.parametrize("attempt", READS)
-async def test_no_key_session_or_environment_is_read(confined, house, attempt):
-    command = attempt.format(house=house, ours=os.getpid(), canary=CANARY)
+async def test_no_key_session_or_environment_is_read(confined, house, ours, attempt):
+    command = attempt.format(house=house, ours=ours.pid, canary=CANARY)
     root = house / "home" / "work"
     ended = await shell(confined, root, command, Limits(seconds=30), forbidden=forbidden(house))
     assert ended.why == ""
     assert CANARY.encode() not in ended.output.replace(command.encode(), b"")
+
+
+async def test_the_canaries_of_that_test_can_be_read(house, ours):
+    """So that the test above can fail."""
+    command = f"cat {house}/home/.ssh/id inside/key /proc/{ours.pid}/environ"
+    ended = await shell("none", house / "home" / "work", command)
+    assert ended.output.count(CANARY.encode()) == 3
 
 
 async def test_without_confinement_the_environment_holds_no_key_all_the_same(house):
@@ -218,7 +234,7 @@ WRITES = [
 
 
 @pytest.mark.parametrize("attempt", WRITES)
-async def test_nothing_outside_is_changed(confined, house, attempt):
+async def test_nothing_outside_is_changed(confined, house, ours, attempt):
     def everything():
         paths = [p for p in sorted(house.rglob("*")) if not p.is_relative_to(root) or p in kept]
         made = [Path(p) for p in ("/etc/chinwag-owned", "/usr/chinwag-owned") if Path(p).exists()]
@@ -227,7 +243,7 @@ async def test_nothing_outside_is_changed(confined, house, attempt):
     root = house / "home" / "work"
     kept = {root / "inside", root / "inside" / "key", root / "inside" / "new"}
     before = everything()
-    command = attempt.format(house=house, ours=os.getpid())
+    command = attempt.format(house=house, ours=ours.pid)
     await shell(confined, root, command, forbidden=forbidden(house))
     assert everything() == before
     assert "kill" in attempt or not (root / "made-it").exists()
@@ -240,6 +256,14 @@ async def test_the_home_itself_as_root_keeps_its_secrets(confined, house):
     assert CANARY.encode() not in ended.output
     assert ended.output.endswith(b"plain")
     assert not (home / ".config" / "y").exists()
+
+
+async def test_who_works_in_a_usual_place_for_secrets_may(confined, house):
+    root = house / "home" / ".config" / "chinwag"
+    ended = await shell(confined, root, "cat keys; cat ../../.ssh/id")
+    assert ended.output.count(CANARY.encode()) == 1
+    with pytest.raises(ToolFailed, match="holds keys"):
+        await shell(confined, root, "cat keys", forbidden=[house / "home" / ".config"])
 
 
 NETWORK = [

@@ -199,7 +199,7 @@ def test_what_cannot_be_a_tool_is_said_at_once(function, said):
 
 
 def test_what_the_decorator_noted_holds():
-    @tool(risk="read", name="clock_of", timeout=3)
+    @tool(risk="read", name="clock_of", timeout=3, parallel=True)
     def clock(zone: str = "UTC"):
         """Tell the time.
 
@@ -209,6 +209,8 @@ def test_what_the_decorator_noted_holds():
     spec = from_callable(clock).spec
     assert (spec.name, spec.risk, spec.timeout) == ("clock_of", Risk.READ, 3)
     assert spec.description == "Tell the time."
+    assert spec.parallel
+    assert not from_callable(everything).spec.parallel
     assert spec.schema["properties"]["zone"]["description"] == "which one"
     assert from_callable(clock, name="other", risk="write").spec.risk is Risk.WRITE
     with pytest.raises(UsageError, match="no risk"):

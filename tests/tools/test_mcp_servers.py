@@ -186,7 +186,7 @@ async def test_one_that_always_dies_is_given_up(monkeypatch):
 
 async def test_one_that_crashes_in_a_call_says_so_and_comes_back():
     async with approved(small()) as bench:
-        result, output = await bench.call("lab__crash")
+        result, _ = await bench.call("lab__crash")
         assert result.is_error
         assert "MCP server lab is gone" in result.content
         await bench.until(lambda: any("exit code 7" in text for text in bench.warned))

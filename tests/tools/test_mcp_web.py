@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
 
 pytest.importorskip("mcp", reason="the mcp extra is not installed")
@@ -88,6 +91,16 @@ async def test_an_address_where_nobody_is_says_so(monkeypatch):
         await bench.servers.approve("web", bench.status("web").question.digest)
         await bench.until(lambda: bench.status("web").state is State.STOPPED)
         assert "connect" in bench.status("web").why.lower()
+
+
+@pytest.mark.parametrize("seconds", [0, 0.003, 0.01, 0.03])
+async def test_leaving_while_it_is_started_again_takes_no_time(seconds):
+    with served() as server:
+        async with approved(web(server)) as bench:
+            await bench.servers.restart("web")
+            await asyncio.sleep(seconds)
+            began = time.monotonic()
+        assert time.monotonic() - began < 3
 
 
 async def test_a_server_that_went_away_comes_back():

@@ -286,12 +286,19 @@ def test_a_flood_is_told_from_a_steady_stream():
         flow.came(2 << 20, float(second))
         for _ in range(190):
             flow.message(float(second))
-    with pytest.raises(Flood, match="32 MB"):
+
+    def came():
         for _ in range(2 * BURST >> 16):
             flow.came(64 << 10, 200.0)
-    with pytest.raises(Flood, match="messages"):
+
+    def said_much():
         for _ in range(MESSAGES + 10):
             flow.message(200.0)
+
+    with pytest.raises(Flood, match="32 MB"):
+        came()
+    with pytest.raises(Flood, match="messages"):
+        said_much()
 
 
 def test_a_log_keeps_its_end():

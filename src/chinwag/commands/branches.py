@@ -23,7 +23,7 @@ async def branches(bench: Bench, words: list[str], hear: Ear) -> None:
     if words:
         _go(bench, number(words[0], "/branches [N]"), hear)
         return
-    rows = tree.outline(session)
+    rows = [row for row in tree.outline(session) if row.messages]
     if len(rows) < 2:
         say(hear, "there is one line of talk and no branch; /edit and /retry begin one")
         return
@@ -37,7 +37,7 @@ def _choice(session: Session, row: tree.Branch) -> Choice:
     lead = f"{'│ ' * (row.depth - 1)}{'├─' * bool(row.depth)}{sign} "
     where = "you are here" if row.here else session.entry(row.tip).at[:16].replace("T", " ")
     detail = " · ".join(filter(None, (plural(row.messages, "message"), where)))
-    return Choice(f"{lead}{_words(session, row.said or row.n)}", f"/branches {row.tip}", detail)
+    return Choice(f"{lead}{_words(session, row.said)}", f"/branches {row.tip}", detail)
 
 
 def _words(session: Session, n: int) -> str:
@@ -48,7 +48,7 @@ def _words(session: Session, n: int) -> str:
         case AssistantSaid(text=text, model=model, error=error):
             return f"{n} {model or 'answer'}: {first_words(text or error, 60)}"
         case _:
-            return f"{n} the beginning"
+            return str(n)
 
 
 def _go(bench: Bench, n: int, hear: Ear) -> None:

@@ -22,6 +22,7 @@ from chinwag.commands import (
     sessions,
     talking,
     tools,
+    warm,
     windows,
 )
 from chinwag.commands.table import Table
@@ -42,6 +43,7 @@ TABLE: Final[Table] = Table(
         *context.COMMANDS,
         *looks.COMMANDS,
         *room.COMMANDS,
+        *warm.COMMANDS,
         *tools.COMMANDS,
     )
 )

@@ -43,6 +43,7 @@ async def _erase(bench: Bench, hear: Ear) -> None:
     if not talk.private:
         raise CommandError("this talk is not private", hint="/private first; /delete also deletes")
     gone = await talk.erase_written()
+    await talk.warm.forget(talk.session.id, hear)
     await bench.forget_typed(talk.session)
     what = "what was written of this session is gone for good" if gone else "nothing was written"
     say(hear, f"{what}; here it stays until you leave")

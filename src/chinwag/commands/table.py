@@ -46,6 +46,7 @@ class Kind(StrEnum):
     TOOL = "tool"
     MCP = "an MCP server, or what to do with one"
     SERVER = "MCP server"
+    WARM = "what to do with warm state"
 
 
 class Group(StrEnum):
@@ -236,7 +237,7 @@ class Table:
                 yield from _paths(asked, sources)
             case Kind.PROMPT:
                 yield from _paths(asked, sources, "@") if asked.typed.startswith("@") else ()
-            case Kind.THEME | Kind.SWITCH | Kind.TOOL:
+            case Kind.THEME | Kind.SWITCH | Kind.TOOL | Kind.WARM:
                 yield from asked.among(FIXED.get(kind) or sources.tools())
             case Kind.TOPIC:
                 yield from asked.among((c.name, c.summary) for c in self.commands)
@@ -259,8 +260,15 @@ THEMES: tuple[tuple[str, str], ...] = (
     ("none", "no colour: bold, italic and underlined only"),
 )
 
+#: What `/warm` does.
+WARM: tuple[tuple[str, str], ...] = (
+    ("save", "have the server keep what it has read"),
+    ("restore", "have it read that back"),
+    ("drop", "have it forget"),
+)
+
 #: What arguments that are always the same may be.
-FIXED = {Kind.SWITCH: SWITCH, Kind.THEME: THEMES}
+FIXED = {Kind.SWITCH: SWITCH, Kind.THEME: THEMES, Kind.WARM: WARM}
 
 #: What `/export` writes, by name.
 FORMATS: tuple[tuple[str, str], ...] = (

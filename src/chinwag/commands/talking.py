@@ -5,6 +5,8 @@ Invariant: each says in one line what it did and how to take it back; nothing sa
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from chinwag.commands.bench import Bench
 from chinwag.commands.models import meant
 from chinwag.commands.table import Command, Group, Kind
@@ -13,6 +15,8 @@ from chinwag.engine.conversation import Conversation
 from chinwag.errors import CommandError, UsageWrong
 from chinwag.talk.entry import AssistantSaid, Spoken, Status, ToolReturned, UserSaid
 from chinwag.talk.event import DraftOffered, Ear, Page
+from chinwag.talk.session import Session
+from chinwag.talk.shown import shown
 
 
 async def clear(bench: Bench, words: list[str], hear: Ear) -> None:
@@ -91,22 +95,35 @@ async def edit(bench: Bench, words: list[str], hear: Ear) -> None:
 
 
 async def history(bench: Bench, words: list[str], hear: Ear) -> None:
-    said = bench.conversation.session.said()
+    session = bench.conversation.session
+    said = session.said()
     if not said:
         say(hear, "nothing has been said yet")
         return
+    sent = {n for n, _ in shown(session)}
     if words:
-        shown = said[-number(words[0], "/history [N]") :]
-        text = "\n\n---\n\n".join(f"{_who(n, e)}\n\n{_whole(e)}" for n, e in shown)
+        last = said[-number(words[0], "/history [N]") :]
+        whole = (f"{_who(n, e, session, sent)}\n\n{_whole(e)}" for n, e in last)
+        text = "\n\n---\n\n".join(whole)
     else:
-        shown = said
-        text = "\n".join(f"- {_who(n, e)} {escaped(first_words(_words(e)))}" for n, e in shown)
+        heads = ((_who(n, e, session, sent), escaped(first_words(_words(e)))) for n, e in said)
+        text = "\n".join(f"- {who} {first}" for who, first in heads)
     total = plural(bench.conversation.session.tally.messages, "message")
     hear(Page(f"History: {total}", text))
 
 
-def _who(n: int, entry: Spoken) -> str:
-    return f"**{n} {escaped(speaker(entry))}** {escaped(entry.at[11:16])}".rstrip()
+def _who(n: int, entry: Spoken, session: Session, sent: Container[int]) -> str:
+    words = (escaped(entry.at[11:16]), _mark(n, session, sent))
+    return " ".join(filter(None, (f"**{n} {escaped(speaker(entry))}**", *words)))
+
+
+def _mark(n: int, session: Session, sent: Container[int]) -> str:
+    """What is different about a message, for the model."""
+    if n in session.scope.pinned:
+        return "(pinned)"
+    if n in session.scope.excluded:
+        return "(excluded)"
+    return "" if n in sent else "(not sent any more)"
 
 
 def _words(entry: Spoken) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from chinwag.commands.bench import Bench
 from chinwag.commands.table import Command, Group, Kind
-from chinwag.commands.words import escaped, plural, say, table
+from chinwag.commands.words import escaped, first_words, plural, say, table
 from chinwag.errors import UsageWrong
 from chinwag.talk.event import Ear, Page
 
@@ -55,7 +55,7 @@ def _page(bench: Bench, tooling: Tooling) -> Page:
             f"`{spec.name}`",
             "**on**" if on else "off",
             spec.risk + (", always asks" if spec.always_ask else ""),
-            escaped(spec.description),
+            escaped(first_words(spec.description, 90)),
         )
         for spec, on in tooling.listed()
     ]
@@ -136,6 +136,7 @@ COMMANDS: tuple[Command, ...] = (
         asked="approve automatically; stop asking; permission; rule for a tool",
         usage="RULE [--for 30m] [--always]",
         free=True,
+        most=1,
         detail="A rule is a tool's name, `clock`, or a name with patterns for its arguments: "
         "`read_file(path=docs/*)`. `*` stands for anything; an argument that is not named has to "
         "be left out, unless `*` comes last, as in `read_file(path=docs/*, *)`. It holds in this "

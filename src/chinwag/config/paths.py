@@ -41,6 +41,11 @@ class Places(msgspec.Struct, frozen=True):
         return self.data / "blobs"
 
     @property
+    def warm(self) -> Path:
+        """What servers keep of sessions: small records, disposable."""
+        return self.data / "warm"
+
+    @property
     def mcp_approved(self) -> Path:
         """What MCP servers a person said yes to, word for word."""
         return self.config / "mcp-approved.json"

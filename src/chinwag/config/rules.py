@@ -65,7 +65,7 @@ def write_rules(path: Path, rules: KeptRules) -> None:
     """Put these in the file's place. Raises ConfigError."""
     text = f"{_HEAD}allow = {_listed(rules.allow)}\ndeny = {_listed(rules.deny)}\n"
     try:
-        write_private(path, text.encode())
+        write_private(path, text.encode("utf-8", "replace"))
     except OSError as error:
         raise ConfigError(
             f"the rule cannot be written: {(error.strerror or str(error)).lower()}",
@@ -75,6 +75,7 @@ def write_rules(path: Path, rules: KeptRules) -> None:
 
 
 def _listed(rules: Iterable[str]) -> str:
-    """A TOML list; a JSON text of ASCII is a TOML text."""
-    lines = [f"    {json.dumps(rule)},\n" for rule in rules]
+    """A TOML list; a JSON text is a TOML text, but for one control character."""
+    texts = (json.dumps(rule, ensure_ascii=False).replace("\x7f", "\\u007f") for rule in rules)
+    lines = [f"    {text},\n" for text in texts]
     return f"[\n{''.join(lines)}]" if lines else "[]"

@@ -120,6 +120,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plain: bool = False
     vi: bool = False
     mouse: bool = True
+    notify: Literal["off", "bell", "osc9", "osc777"] = "off"
     private: bool = False
     budget: str | None = None
     data_dir: str | None = None

@@ -183,6 +183,7 @@ _FORMS: Final = {
     "limit": 'A number of tokens, or "model".',
     "policy": "compact, trim, window, prune or refuse.",
     "reasoning": "low, medium, high or off.",
+    "notify": "off, bell, osc9 or osc777.",
     "dialect": "openai, responses, anthropic, gemini, ollama or llamacpp.",
     "offer": 'none, all, or names, such as ["clock", "read_file"].',
     "allow": 'A list of rules, such as ["clock", "read_file(path=docs/*)"].',

@@ -119,7 +119,7 @@ def _asked(why: str, ready: Ready, policy: Policy) -> Decision:
         return Ask(why)
     rule = written.exactly(ready.tool, ready.arguments)
     said = f"{why}, and nobody can be asked" if why else "nothing allows it"
-    hint = "" if ready.tool.always_ask else f"--approve {str(rule)!r} would allow this call"
+    hint = "" if ready.tool.always_ask else f"this rule would (--approve, or /allow): {rule}"
     return Deny(said, hint)
 
 

@@ -96,6 +96,15 @@ class Purse:
             return f"{self.spent_tokens:,} tokens"
         return shown(self.spent_dollars)
 
+    @property
+    def share(self) -> float:
+        """How much of the budget is spent, from 0; 0 where there is none."""
+        if self.budget is None:
+            return 0.0
+        if self.budget.tokens is not None:
+            return self.spent_tokens / self.budget.tokens
+        return float(self.spent_dollars / (self.budget.dollars or 1))
+
     def price_of(self, key: Key, tokens: int) -> Decimal | None:
         """US dollars a prompt of ``tokens`` costs; None where the price is not known."""
         price = self._price(*key)

@@ -75,6 +75,7 @@ from chinwag.talk.tool import ToolSpec
 if TYPE_CHECKING:  # a talk without tools has none of this
     from chinwag.engine.rounds import Rounds
     from chinwag.engine.tooling import Tooling
+    from chinwag.engine.warm import Kept, Warm
     from chinwag.talk.event import Verdict
 
 SAVE_PATIENCE = 5.0  # seconds a request waits for the disk before it goes out all the same
@@ -119,6 +120,7 @@ class Conversation(Shelf):
         fallback: Sequence[str] = (),
         rules: Rules | None = None,
         purse: Purse | None = None,
+        snapshots: Callable[[], Kept] | None = None,
     ) -> None:
         super().__init__(keeper)
         self._directory = directory
@@ -152,6 +154,8 @@ class Conversation(Shelf):
         self._draft = DraftCount()
         self._tooling: Tooling | None = None
         self._rounds: Rounds | None = None
+        self._snapshots = snapshots
+        self._warm: Warm | None = None
 
     # -- questions ----------------------------------------------------------------------------
 
@@ -194,6 +198,16 @@ class Conversation(Shelf):
             self._rounds = Rounds(self, tooling)
 
     @property
+    def warm(self) -> Warm:
+        """What a server keeps of what it has read: `save`, `restore`, `drop`."""
+        if self._warm is None:
+            from chinwag.engine import warm
+
+            kept = self._snapshots() if self._snapshots is not None else warm.InMemory()
+            self._warm = warm.Warm(self, self._stoppable, kept)
+        return self._warm
+
+    @property
     def unsaved(self) -> int:
         """Entries nobody has acknowledged yet."""
         return self._on_disk and self._on_disk - self._keeper.saved_through(self.session.id)
@@ -216,6 +230,7 @@ class Conversation(Shelf):
         tokens = await self._models.counted(key, request)
         if tokens:
             self._scale.learn(key, fixed, said, tokens)
+            self._scale.believe(key, self.session, tokens)
         return tokens
 
     def filling(self) -> Filling:
@@ -446,8 +461,8 @@ class Conversation(Shelf):
         if built.tools and profile.tools is False:
             from chinwag.engine import react
 
-            return react.asked(built, built.tools)
-        return built
+            built = react.asked(built, built.tools)
+        return built if self._warm is None else self._warm.pinned(key, built)
 
     def report_switch(self, hear: Ear) -> None:
         """Say what the model that answers next cannot take of this talk; now, and not again."""
@@ -521,6 +536,8 @@ class Conversation(Shelf):
         self._learn_from(asked, entry.usage.input or 0, hear)
         self.settle(msgspec.structs.replace(entry, id=asked.entry_id), hear)
         self.drop_part()
+        if self._warm is not None:
+            self._warm.heard(entry, hear)
 
     def _learn_from(self, asked: Asked, reported: int, hear: Ear) -> None:
         """Better our counts by the server's, unless it left out some of the prompt."""
@@ -666,6 +683,10 @@ class Conversation(Shelf):
         self.settle(Titled(title=title), hear)
 
     # -- sessions (shelf.py) ------------------------------------------------------------------
+
+    async def delete(self, session_id: str, hear: Ear) -> None:
+        await super().delete(session_id, hear)
+        await self.warm.forget(session_id, hear)
 
     def _empty(self, title: str) -> Session:
         fresh, chosen = begin(), self.choice

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import msgspec
 
 from chinwag.context import pictures
+from chinwag.context.counting import FILES, REPLY_PRIMER
 from chinwag.engine.promises import Meter
 from chinwag.engine.request import SUMMARY_HEAD
 from chinwag.providers.base import Request
@@ -67,6 +68,7 @@ class Scale:
         self.meter = meter
         self._lessons: dict[Key, _Lessons] = {}
         self._told: tuple[Sequence[ToolSpec], str, int] = ((), "", 0)
+        self._counted: dict[Key, tuple[str, int, int]] = {}  # session, node, tokens up to it
         self._cut: set[str] = set()  # ids of answers whose report is of a prompt that was cut
 
     def is_exact(self, model: str) -> bool:
@@ -134,6 +136,10 @@ class Scale:
         """What the meter makes of a token of ours."""
         return self.meter.corrected(model, SAMPLE) / SAMPLE
 
+    def believe(self, key: Key, session: Session, tokens: int) -> None:
+        """The server was asked, and has counted ``tokens`` in what would be sent now."""
+        self._counted[key] = (session.id, session.head, tokens)
+
     def distrust(self, entry_id: str) -> None:
         """The report that comes with this answer is of a prompt the server has cut."""
         self._cut.add(entry_id)
@@ -182,7 +188,10 @@ class Scale:
         said = tokens_shown(session)
         by = self.meter.count("a", model)[1]
         exact = bool(by) and not tools and (not said or session.tally.tokenizer == by)
-        return self.fixed(system, tools, model) + held(session), exact
+        whole = self.fixed(system, tools, model) + held(session)
+        # What primes the answer is published for the models whose tokenizers are.
+        primer = REPLY_PRIMER if whole and by in FILES else 0
+        return whole + primer, exact
 
     def used(
         self,
@@ -207,7 +216,10 @@ class Scale:
     def _base(self, session: Session, key: Key) -> tuple[int, int] | None:
         """What the newest report of this model makes of the talk up to its answer, and our own raw
         count of what came since; None where no report is near, or it is of another view."""
+        where, node, tokens = self._counted.get(key, ("", 0, 0))
         for n, entry in session.back():
+            if n == node and where == session.id:
+                return tokens, session.tally.tokens - session.tally_at(n).tokens
             if isinstance(entry, AssistantSaid) and _reported(entry, *key):
                 if entry.id in self._cut:
                     return None

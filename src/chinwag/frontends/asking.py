@@ -26,6 +26,8 @@ _WORDS: Final = {
     "": Verdict.DENY,
 }
 
+PROMPT: Final = "run it? "
+
 Answer = Callable[[str, str, Verdict, str], bool]
 """Tells (call id, digest, verdict, word for the model); whether that call waited."""
 
@@ -52,6 +54,8 @@ class LineAsker:
         self._err.write(safe(question(asked)))
         self._err.flush()
         _forget_typed(self._source)
+        self._err.write(PROMPT)
+        self._err.flush()
         await readable(self._source.fileno())
         verdict, word = said(self._source.readline(), asked)
         self._answer(asked.call.id, asked.digest, verdict, word)
@@ -69,7 +73,8 @@ def question(asked: ApprovalAsked) -> str:
         ways[1:1] = ["session", "always (by the rule)"]
     if asked.never:
         ways.append(f"never (no call of {asked.never})")
-    return "\n".join([*lines, f"{', '.join(ways)}, or a word to the model with your no: "])
+    lines.append(f"{', '.join(ways)}; anything else is a no, and told to the model")
+    return "\n".join([*lines, ""])
 
 
 def said(line: str, asked: ApprovalAsked) -> tuple[Verdict, str]:

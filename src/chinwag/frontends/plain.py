@@ -15,17 +15,21 @@ from collections.abc import Callable
 from typing import TextIO
 
 from chinwag.desk import Desk
+from chinwag.errors import ChinwagError
 from chinwag.frontends.asking import LineAsker, at_terminal, readable
 from chinwag.frontends.codes import ANSWERED, FAILED, INTERRUPTED, exit_code
+from chinwag.frontends.editor import edited
 from chinwag.talk.delta import TextDelta
 from chinwag.talk.entry import AssistantSaid, Status, ToolReturned, UserSaid
 from chinwag.talk.event import (
     AnyEvent,
     ApprovalAnswered,
     ApprovalAsked,
+    Choice,
     Compacting,
     CopyAsked,
     DraftOffered,
+    EditorAsked,
     Failed,
     Following,
     Heard,
@@ -38,6 +42,8 @@ from chinwag.talk.event import (
     Page,
     SaveFailed,
     Settled,
+    Sought,
+    ThemeAsked,
     ToolStarted,
     Waiting,
 )
@@ -77,6 +83,7 @@ class PlainEar:
         self.failure: Failed | None = None
         self.answer: AssistantSaid | None = None
         self.leaving = False
+        self.to_edit: str | None = None
         self._following = ""
         #: Who asks before a tool runs; None where nobody is there to be asked.
         self.asker: LineAsker | None = None
@@ -103,10 +110,8 @@ class PlainEar:
                 self._listed(event)
             case Opened(session=session) if session.tally.messages and not self._quiet:
                 self.tell(f"{session.title} - {session.tally.messages} messages")
-            case CopyAsked(text=text):
-                self.say(text + "\n")
-            case DraftOffered(text=text):
-                self.tell(f"taken back: {text}")
+            case CopyAsked() | DraftOffered() | Sought() | EditorAsked() | ThemeAsked():
+                self._wanted(event)
             case Leaving():
                 self.leaving = True
             case _:
@@ -131,6 +136,25 @@ class PlainEar:
             case Compacting(messages=messages):
                 if not self._quiet:
                     self.tell(f"writing a summary of {messages:,} messages")
+
+    def _wanted(self, event: CopyAsked | DraftOffered | Sought | EditorAsked | ThemeAsked) -> None:
+        """What a command wants of who shows the talk."""
+        match event:
+            case CopyAsked(text=text):
+                self.say(text + "\n")
+            case DraftOffered(text=text):
+                if not self._quiet:  # once: whoever gave it has it still
+                    self.tell(f"taken back: {text}")
+            case Sought(text=text, hits=hits):
+                for hit in hits:
+                    self.tell(f"  {hit.n} {safe_line(hit.who)}: {safe_line(hit.words)}")
+                self.tell(
+                    f"{len(hits)} messages hold {text!r}; /history N shows the last N in full"
+                )
+            case EditorAsked(text=text):
+                self.to_edit = text
+            case ThemeAsked():
+                self.tell("there are no colours here: themes are for the full screen")
 
     def say(self, text: str) -> None:
         self._out.write(self._clean(text))
@@ -183,12 +207,19 @@ class PlainEar:
                 for h in event.headers
             ]
             if isinstance(event, Listed)
-            else [(c.line, c.detail or c.label, "") for c in event.choices if c.line]
+            else [(c.line, _about(c), "") for c in event.choices if c.line]
         )
         for name, detail, damaged in rows[:200]:
             self.tell(f"  {safe_line(name)}  {safe_line(damaged or detail)}")
         if isinstance(event, Listed):
             self.tell("/load NAME opens one" if rows else "no sessions yet")
+
+
+def _about(choice: Choice) -> str:
+    """What a choice is, beside the line that takes it."""
+    known = {choice.line, choice.line.partition(" ")[2], ""}
+    said = [choice.detail] if choice.label in known else [choice.label, choice.detail]
+    return " · ".join(filter(None, said)) or choice.label
 
 
 def extracted(ear: PlainEar, code: int) -> int:
@@ -270,6 +301,23 @@ class Repl:
             self._runner.run(handle())
         except asyncio.CancelledError:
             self._ear.tell("stopped")
+        if self._ear.to_edit is not None:
+            text, self._ear.to_edit = self._ear.to_edit, None
+            self._edit(text)
+
+    def _edit(self, text: str) -> None:
+        """What is left in the editor is sent."""
+        if not self._prompts:
+            self._ear.tell("there is no terminal to open an editor at")
+            return
+        try:
+            written = edited(text)
+        except ChinwagError as error:
+            self._ear.tell(error.message, error.hint)
+            return
+        if written and written.strip():
+            self._ear.tell(written)
+            self._desk_handles(written)
 
     def _read(self) -> str | None:
         """A line, continued while it ends in a backslash; None at the end of input."""

@@ -238,24 +238,27 @@ class HttpProvider:
                 raise
             return NO_PROFILE  # a server without such an address says nothing of its models
 
-    async def ask(self, call: HttpCall, model: str = "") -> bytes:
-        """The answer to ``call``, beside any talk. Raises ProviderError's family."""
-        return await self._fetch(call, model)
+    async def ask(self, call: HttpCall, model: str = "", patience: float = _TIME_OUT) -> bytes:
+        """The answer to ``call``, beside any talk, within ``patience`` seconds.
 
-    async def _fetch(self, call: HttpCall, model: str = "") -> bytes:
+        Raises ProviderError's family.
+        """
+        return await self._fetch(call, model, patience)
+
+    async def _fetch(self, call: HttpCall, model: str = "", patience: float = _TIME_OUT) -> bytes:
         where = self._where(model)
         headers = await self._headers()
-        response = await self._open(call, headers, where, _TIME_OUT)
+        response = await self._open(call, headers, where, patience)
         chunks = _chunks(response)
         body = bytearray()
         try:
-            async with asyncio.timeout(_TIME_OUT):
+            async with asyncio.timeout(patience):
                 async for chunk in chunks:
                     body += chunk
                     if len(body) > WHOLE_CAP:
                         raise failures.too_big(where, f"more than {WHOLE_CAP >> 20} MB")
         except TimeoutError as error:
-            raise failures.slow(where, _TIME_OUT) from error
+            raise failures.slow(where, patience) from error
         except (_httpx().HTTPError, packed.Garbled) as error:
             raise failures.from_exception(error, where, begun=True) from error
         finally:

@@ -167,6 +167,8 @@ class Toolbox:
             shown = tool.shows(arguments)
         except ToolError as error:
             return _refused(call, f"{call.name} was not run. {_sentence(error)}")
+        except RecursionError:
+            return _refused(call, f"{call.name} was not run. The arguments are nested too deeply")
         return Ready(call, tool.spec, arguments, shown, digest_of(shown))
 
     async def run(self, ready: Ready, scene: Scene) -> tuple[Result, Output]:

@@ -20,6 +20,7 @@ from chinwag.errors import ToolFailed
 from chinwag.tools.base import Limits, Output, Scene
 from chinwag.tools.capping import cut
 from chinwag.tools.sandbox import Place, Sandbox, supervised
+from chinwag.tools.threads import apart
 
 _CHUNK: Final = 64 << 10
 _LAST: Final = 1.6
@@ -84,11 +85,13 @@ async def run(argv: Sequence[str], scene: Scene, sandbox: Sandbox) -> Ended:
     Raises ToolFailed where nothing can be started.
     """
     began = time.monotonic()
-    temporary = Path(tempfile.mkdtemp(prefix="chinwag-"))
+    in_memory = sandbox.kind == "bwrap"
+    temporary = scene.root if in_memory else Path(tempfile.mkdtemp(prefix="chinwag-"))
     try:
         ended = await _run(argv, scene, sandbox, Place(root=scene.root, temporary=temporary))
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if not in_memory:
+            await apart(shutil.rmtree, temporary, ignore_errors=True)
     return msgspec.structs.replace(ended, seconds=time.monotonic() - began)
 
 

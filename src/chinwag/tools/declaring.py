@@ -25,6 +25,7 @@ class Declared(msgspec.Struct, frozen=True):
     description: str
     risk: Risk
     timeout: float | None = None
+    parallel: bool = False
 
 
 @overload
@@ -38,6 +39,7 @@ def tool(
     description: str = "",
     risk: RiskName = "execute",
     timeout: float | None = None,
+    parallel: bool = False,
 ) -> Callable[[F], F]: ...
 
 
@@ -48,17 +50,20 @@ def tool(
     description: str = "",
     risk: RiskName = "execute",
     timeout: float | None = None,
+    parallel: bool = False,
 ) -> F | Callable[[F], F]:
     """Make a function a tool (F009, F083): `@tool` or `@tool(risk="read")`.
 
     Its name and docstring are what the model reads, unless others are given; ``risk`` says what a
-    call may do to the world, ``timeout`` how many seconds it may take. A function that is no
+    call may do to the world, ``timeout`` how many seconds it may take, ``parallel`` that it may run
+    beside other calls of the same answer. A function that is no
     coroutine runs in a thread, which nothing can stop: when its time is over it is left to itself,
     and the model is told so. Raises UsageError.
     """
 
     def mark(given: F) -> F:
-        setattr(given, NOTE, _declared(given, name, description, risk, timeout))
+        noted = _declared(given, name, description, risk, timeout)
+        setattr(given, NOTE, msgspec.structs.replace(noted, parallel=parallel))
         return given
 
     return mark if function is None else mark(function)

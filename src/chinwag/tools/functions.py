@@ -64,7 +64,7 @@ def from_callable(
     description: str = "",
     risk: Risk | str | None = None,
     timeout: float | None = None,
-    parallel: bool = False,
+    parallel: bool | None = None,
 ) -> Tool:
     """``function`` as a tool (F083); what ``@tool`` noted on it holds where nothing else is said.
 
@@ -78,7 +78,7 @@ def from_callable(
         signature.schema,
         _risk(risk if risk is not None else noted.risk if noted else Risk.EXECUTE),
         timeout=timeout if timeout is not None else noted.timeout if noted else None,
-        parallel=parallel,
+        parallel=parallel if parallel is not None else noted is not None and noted.parallel,
     )
     return FunctionTool(function, spec, signature)
 

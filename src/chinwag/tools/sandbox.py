@@ -169,7 +169,10 @@ def _landlock() -> Sandbox:
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a child runs: ``root`` it may write in, ``temporary`` of its own (on the disk)."""
+    """Where a child runs: ``root`` it may write in, and ``temporary``, a folder of its own.
+
+    Bubblewrap makes one in memory instead.
+    """
 
     root: Path
     temporary: Path
@@ -264,7 +267,7 @@ def _bwrap_argv(sandbox: Sandbox, root: Path) -> list[str]:
     # What lies above comes first, or it would cover what lies in it. Sorting keeps equals in order.
     for _, words in sorted(made, key=lambda each: len(each[0].parts)):
         argv += words
-    for path in _forbidden(sandbox):
+    for path in _forbidden(sandbox, root):
         argv += _mask(path, root)
     return [*argv, "--remount-ro", "/", "--chdir", str(root)]
 
@@ -293,34 +296,41 @@ def _read_only(sandbox: Sandbox) -> Iterator[Path]:
             yield path
 
 
-def _forbidden(sandbox: Sandbox) -> list[Path]:
+def _forbidden(sandbox: Sandbox, root: Path) -> list[Path]:
+    """What is out of reach wherever it lies. Raises ToolFailed where the root itself is."""
     home = Path.home().resolve()
-    named = [*sandbox.forbidden, *map(Path, _SECRETS), *(home / n for n in _SECRETS_AT_HOME)]
-    return list(dict.fromkeys(Path(os.path.realpath(path)) for path in named))
+    named = [Path(os.path.realpath(path)) for path in sandbox.forbidden]
+    if any(root.is_relative_to(path) for path in named):
+        raise ToolFailed(f"{root} holds keys, settings or sessions", hint="work in another folder")
+    places = [*map(Path, _SECRETS), *(home / name for name in _SECRETS_AT_HOME)]
+    usual = [Path(os.path.realpath(path)) for path in places]
+    # Whoever works in one of the usual places (~/.config/nvim) has chosen it.
+    return list(dict.fromkeys([*named, *(path for path in usual if not root.is_relative_to(path))]))
 
 
 def _grants(sandbox: Sandbox, root: Path, temporary: Path) -> Iterator[tuple[str, str]]:
-    forbidden = _forbidden(sandbox)
+    forbidden = [str(path) for path in _forbidden(sandbox, root)]
     for path in _read_only(sandbox):
-        yield from _carved(path, forbidden, "read")
-    yield from _carved(root, forbidden, "write")
+        yield from _carved(str(path), forbidden, "read")
+    yield from _carved(str(root), forbidden, "write")
     yield str(temporary), "write"
     yield "/proc", "read"
     yield from ((f"/dev/{name}", "device") for name in _DEVICES)
 
 
-def _carved(path: Path, forbidden: list[Path], right: str) -> Iterator[tuple[str, str]]:
+def _carved(path: str, forbidden: list[str], right: str) -> Iterator[tuple[str, str]]:
     """Grants on all of ``path`` but what is forbidden: Landlock knows only what is allowed."""
-    if any(path.is_relative_to(each) for each in forbidden):
+    if any(f"{path}/".startswith(f"{each}/") for each in forbidden):
         return
-    if not any(each.is_relative_to(path) for each in forbidden):
-        yield str(path), right
+    within = [each for each in forbidden if each.startswith(f"{path}/")]
+    if not within:
+        yield path, right
         return
-    yield str(path), "look"
+    yield path, "look"
     try:
-        below = sorted(path.iterdir())
+        with os.scandir(path) as found:
+            below = sorted(entry.path for entry in found if not entry.is_symlink())
     except OSError:
         return
     for each in below:
-        if not each.is_symlink():
-            yield from _carved(each, forbidden, right)
+        yield from _carved(each, within, right)

@@ -184,8 +184,10 @@ def _watch(config: dict[str, Any], child: int, wake: int) -> dict[str, Any]:
     poll.register(wake, select.POLLIN)
     if config["control"]:
         poll.register(0, select.POLLIN | select.POLLHUP)
+    limited = config["seconds"] or config["memory"] or config["processes"]
+    pause = WATCH * 1000 if limited else None
     while True:
-        ready = {fd for fd, _ in poll.poll(WATCH * 1000)}
+        ready = {fd for fd, _ in poll.poll(pause)}
         if (code := _reaped(child)) is not None:
             return {"code": code, "why": ""}
         told = wake in ready and bool(set(os.read(wake, 64)) - {signal.SIGCHLD})

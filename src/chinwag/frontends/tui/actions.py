@@ -66,7 +66,7 @@ class Acting:
             "down": self.buffer.auto_down,
             "complete": lambda: self._complete(back=False),
             "complete-back": lambda: self._complete(back=True),
-            "editor": self._edit_outside,
+            "editor": shell.edit_outside,
             "palette": lambda: shell.dispatch(
                 s.PaletteOpened(completion.palette(shell.desk.complete))
             ),
@@ -282,15 +282,3 @@ class Acting:
     def _change_mouse(self) -> None:
         self._shell.mouse = not self._shell.mouse
         self._shell.dispatch(s.Toasted(MOUSE[self._shell.mouse]))
-
-    def edit(self, text: str) -> None:
-        """Open the outside editor on ``text``, else on the draft."""
-        if text:
-            self._shell.drafts.give_up()
-            self.buffer.text = text
-        self._edit_outside()
-
-    def _edit_outside(self) -> None:
-        self.buffer.text = self._shell.pastes.unfold(self.buffer.text)
-        self.buffer.tempfile_suffix = ".md"
-        self.buffer.open_in_editor()

@@ -56,6 +56,12 @@ class DeskHistory(History):
         self._desk.remember(string)
 
 
+def names_a_file(before: str) -> bool:
+    """Whether what is typed ends in an unfinished `@path`."""
+    word = before.rsplit(maxsplit=1)[-1] if before and not before[-1].isspace() else ""
+    return word.startswith("@")
+
+
 def palette(complete: Callable[[str, int], Iterable[object]]) -> tuple[Choice, ...]:
     """All commands as choices, in the desk's order."""
     out: dict[str, Choice] = {}

@@ -60,6 +60,13 @@ class InputDraft:
             self._put_aside(self.buffer.text, self._pastes.standing(self.buffer.text))
         self.clear()
 
+    def replace(self, text: str) -> None:
+        """Another text in the place of what stands there; undo brings that back."""
+        if self.buffer is not None:
+            self.buffer.save_to_undo_stack()
+            self.buffer.text = text
+            self.buffer.cursor_position = len(text)
+
     def put(self, text: str, cursor: int | None, pastes: Sequence[tuple[str, str]]) -> None:
         """Text for the input; where something else stands there it is put aside."""
         if self.buffer is None:

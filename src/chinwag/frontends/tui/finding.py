@@ -287,11 +287,18 @@ class Finder:
 
     def _last_seen(self, state: UiState) -> Place:
         """Behind the last line on the screen."""
-        columns, rows = self._size()
-        last = self._seen.transcript.moved(state, rows, columns, rows)
-        if state.anchor is None or last is None:
+        if state.anchor is None:
             return END, END
-        return last.item, self._flat(state, last)
+        columns, left = self._size()
+        top = self._seen.transcript.view(state, columns, left).top
+        line = self._flat(state, top)
+        for at in range(top.item, len(state.items)):
+            size = len(self._lines(state, at))
+            if line + left <= size:
+                return at, line + left
+            left -= size - line
+            line = 0
+        return END, END
 
     def _lines(self, state: UiState, at: int) -> list[Line]:
         return self._seen.transcript.lines(state, at, self._size()[0])

@@ -124,6 +124,8 @@ def _parts(
         out.append(Part(4, "footer", speed))
     if status.cost is not None:
         out.append(Part(5, "footer", f"${status.cost:.3f}"))
+    if status.budget:
+        out.append(Part(1, "footer.bad", f"budget: {status.budget}"))
     if len(state.session):
         out.append(_saved(status))
     if status.private:

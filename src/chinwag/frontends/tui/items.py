@@ -29,6 +29,9 @@ from chinwag.talk.entry import (
     AssistantSaid,
     Cleared,
     Compacted,
+    Hidden,
+    Mark,
+    Marked,
     Noted,
     Status,
     SystemSet,
@@ -45,6 +48,11 @@ WHY = {
     Status.INTERRUPTED: "stopped — /continue goes on, /retry asks again",
     Status.PARTIAL: "cut off — /continue goes on, /retry asks again",
     Status.FAILED: "no answer — /retry asks again",
+}
+WISHES = {
+    Mark.PIN: "is pinned: it stays whatever is left out",
+    Mark.EXCLUDE: "is excluded: it is not sent",
+    Mark.NONE: "is as any other again",
 }
 LENGTH = "the answer reached its length limit — /continue goes on"
 FILTER = "the provider's filter stopped this answer"
@@ -106,15 +114,27 @@ def _said(n: int, entry: AnyEntry, folds: Folds) -> list[Line]:
         case SystemSet(text=text):
             words = one(text, columns) if text else "none from here on"
             return [clipped([("class:meta", f" {n}  system  "), ("class:meta", words)], columns)]
-        case Compacted(summary=summary, through=through):
+        case Compacted(summary=summary, through=through, why="compact") if summary:
             label = f"1 to {through} are told to the model as this summary; /undo takes it back"
             return [divider(label, columns), *plain(summary, columns, "class:thinking")]
+        case Compacted(through=through, why=why):
+            return [divider(f"1 to {through} {_left_out(why, columns)}", columns)]
+        case Hidden(ns=ns, why=why):
+            what = f"{ns[0]}" if len(ns) == 1 else f"{len(ns)} messages"
+            return [divider(f"{what} {_left_out(why, columns, count=len(ns))}", columns)]
+        case Marked(of=of, mark=wish):
+            return mark("·", f"message {of} {WISHES[wish]}", "class:notice", columns)
         case Cleared():
             return [divider("cleared; /undo brings back what was here", columns)]
         case Noted(text=text):
             return mark("·", text, "class:notice", columns)
         case _:
             return []
+
+
+def _left_out(why: str, columns: int, *, count: int = 2) -> str:
+    verb = "is" if count == 1 else "are"
+    return f"{verb} no longer sent ({one(why, columns)}); /undo takes it back"
 
 
 def divider(label: str, columns: int) -> Line:

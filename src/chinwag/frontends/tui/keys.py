@@ -1,7 +1,8 @@
 """Keys to actions: one table, all of it rebindable.
 
 Invariants: a key of ours either becomes an intent or asks the shell for an effect; keys that edit
-belong to prompt_toolkit. What a person wishes is made to fit by `wishes`. An action is bound once per key and only where it means something, so the
+belong to prompt_toolkit. What a person wishes is made to fit by `wishes`. An action is bound once
+per key and only where it means something, so the
 picker, the history search and the input never fight over a key.
 """
 

@@ -36,6 +36,11 @@ class Status(Protocol):
     @property
     def save_problem(self) -> str: ...
     @property
+    def budget(self) -> str:
+        """What is spent of a budget, in words; "" while that is little."""
+        ...
+
+    @property
     def following(self) -> str:
         """Who writes the session, where it is only read here."""
         ...

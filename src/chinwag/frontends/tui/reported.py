@@ -1,4 +1,4 @@
-"""What a terminal tells beside plain keys: Enter with Shift held, and whether its window is looked at.
+"""What a terminal tells beside plain keys: Shift+Enter, and whether its window is looked at.
 
 Why: a terminal sends the same byte for Enter and Shift+Enter unless it is asked to tell them apart.
 Two ways of asking are in use (xterm's modifyOtherKeys, and the progressive one that many newer
@@ -101,7 +101,7 @@ class Reports:
             return
         data, self._held = self._held + data, ""
         while data:
-            if self._parser._in_bracketed_paste:
+            if self._parser._in_bracketed_paste:  # noqa: SLF001 (nothing else tells)
                 self._feed(data)
                 return
             before, paste, data = data.partition(_PASTE)

@@ -15,9 +15,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
-from prompt_toolkit.application import Application
+from prompt_toolkit.application import Application, run_in_terminal
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition
@@ -27,14 +27,18 @@ from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import Output
 
+from chinwag.errors import ChinwagError
+from chinwag.frontends.editor import edited
 from chinwag.frontends.tui import background, clipboard, completion, screen, terminal
 from chinwag.frontends.tui import keys as bound
 from chinwag.frontends.tui import state as s
 from chinwag.frontends.tui.actions import Acting
+from chinwag.frontends.tui.attention import Attention
 from chinwag.frontends.tui.drafts import InputDraft
 from chinwag.frontends.tui.pastes import Pastes
 from chinwag.frontends.tui.picture import Picture
 from chinwag.frontends.tui.promises import Desk
+from chinwag.frontends.tui.reported import Reports
 from chinwag.frontends.tui.theme import Looks, depends, faults, looks
 from chinwag.frontends.tui.transcript import Transcript
 from chinwag.frontends.tui.update import opened, title_of, update
@@ -93,6 +97,7 @@ class Shell:
         input: Input | None = None,  # noqa: A002 (prompt_toolkit's name for it)
         output: Output | None = None,
         keys: Mapping[str, Sequence[str] | str] | None = None,
+        notify: str = "off",
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.desk = desk
@@ -134,10 +139,11 @@ class Shell:
         self.output = output or terminal.open_terminal()
         self.picture = Picture(self, self.pastes.unfold)
         self.acting = Acting(self)
-        self.app = self._application(input or create_input(), vi=vi, mouse=mouse, keys=keys or {})
+        self.app = self._application(input or create_input(), vi=vi, keys=keys or {})
+        self._listen(notify)
 
     def _application(
-        self, keyboard: Input, *, vi: bool, mouse: bool, keys: Mapping[str, Sequence[str] | str]
+        self, keyboard: Input, *, vi: bool, keys: Mapping[str, Sequence[str] | str]
     ) -> App:
         self.parts = screen.Parts(
             buffer=self.buffer,
@@ -166,6 +172,17 @@ class Shell:
         )
         app.ttimeoutlen = ESCAPE
         return app
+
+    def _listen(self, notify: str) -> None:
+        """What the terminal tells beside keys; and where somebody wants to be called, the keys."""
+        self.attention = Attention(notify, self._environ)
+        if isinstance(self.output, terminal.Terminal):
+            self.output.focus = self.attention.on
+        if self.attention.on:
+            self.app.key_processor.before_key_press += self.attention.key
+        parser = getattr(self.app.input, "vt100_parser", None)
+        if parser is not None:
+            Reports(parser, self.attention.focused)
 
     # -- running ------------------------------------------------------------------------------
 
@@ -327,17 +344,42 @@ class Shell:
                 self.drafts.put(text, cursor, pastes)
             case s.DropDraft():
                 self.drafts.give_up()
+            case s.Leave():
+                self.leave()
+            case _:
+                self._perform_here(effect)
+
+    def _perform_here(self, effect: s.Edit | s.Wear | s.Seek | s.Ring) -> None:
+        """What concerns the screen alone."""
+        match effect:
             case s.Edit(text=text):
-                self.acting.edit(text)
+                self.edit_outside(text)
             case s.Wear(name=name):
                 self._theme = name
                 self._wear(looks(name, self._environ, light=self._light))
             case s.Seek(text=text):
                 self.acting.finder.begin(text, typing=False)
             case s.Ring():
-                self._ring()
-            case s.Leave():
-                self.leave()
+                if called := self.attention.call():
+                    self._write_raw(called)
+            case _:
+                assert_never(effect)
+
+    def edit_outside(self, text: str = "") -> None:
+        """Open the outside editor on ``text``, else on the draft."""
+        self._spawn(self._edited(text))
+
+    async def _edited(self, text: str) -> None:
+        whole = text or self.pastes.unfold(self.buffer.text)
+        try:
+            written = await run_in_terminal(lambda: edited(whole, self._environ), in_executor=True)
+        except ChinwagError as error:
+            self.dispatch(e.Failed(error.kind, error.message, error.hint))
+            return
+        if written is None:
+            self.dispatch(s.Toasted("the editor failed: the draft is as it was"))
+            return
+        self.drafts.replace(written)
 
     def _spawn(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
@@ -511,5 +553,7 @@ class Shell:
             self._spawn(self.desk.draft_back(self.dispatch))
 
     def _commanding(self) -> bool:
-        """Whether a command is being typed: then its completions come by themselves."""
-        return self.buffer.text.startswith("/") and "\n" not in self.buffer.text
+        """Whether a command or an @file is being typed: its completions come by themselves."""
+        if self.buffer.text.startswith("/") and "\n" not in self.buffer.text:
+            return True
+        return completion.names_a_file(self.buffer.document.current_line_before_cursor)

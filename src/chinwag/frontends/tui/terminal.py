@@ -17,6 +17,8 @@ from typing import Any, TextIO
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.output.vt100 import Vt100_Output
 
+from chinwag.frontends.tui.reported import ASK, ASK_FOCUS, UNASK, UNASK_FOCUS
+
 LAST_WORDS = 0.3
 """Seconds the terminal is given to take the last bytes when we leave."""
 
@@ -32,6 +34,7 @@ class Terminal(Vt100_Output):
         super().__init__(stdout, size, term=os.environ.get("TERM"), enable_cpr=False)
         self._fd = fd
         self._waiting = b""
+        self.focus = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.drained: Callable[[], None] = _nothing
         self.lost: Callable[[], None] = _nothing
@@ -46,6 +49,15 @@ class Terminal(Vt100_Output):
         self._buffer = []
         if data:
             self._write(data.encode("utf-8", "replace"))
+
+    def enter_alternate_screen(self) -> None:
+        """The keys are told apart, and looking elsewhere is told, as long as the screen is ours."""
+        super().enter_alternate_screen()
+        self.write_raw(ASK + ASK_FOCUS * self.focus)
+
+    def quit_alternate_screen(self) -> None:
+        self.write_raw(UNASK_FOCUS * self.focus + UNASK)
+        super().quit_alternate_screen()
 
     def show_cursor(self) -> None:
         if not self._cursor_visible:

@@ -306,16 +306,8 @@ def _event(state: UiState, what: e.AnyEvent, now: float) -> Next:
             return _opened(state, session, what.at), ()
         case e.Failed(message=message, hint=hint):
             return tell(replace(state, live=None), Kind.FAILURE, message, hint=hint), ()
-        case e.CopyAsked(text=text, what=name):
-            return state, (Copy(text, name),)
-        case e.Sought(text=text):
-            return state, (s.Seek(text),)
-        case e.EditorAsked(text=text):
-            return state, (s.Edit(text),)
-        case e.ThemeAsked(name=name):
-            return replace(state, toast=f"theme: {name}"), (s.Wear(name),)
-        case e.DraftOffered(text=text, cursor=cursor, pastes=pastes):
-            return state, (s.PutDraft(text, cursor, pastes),)
+        case e.CopyAsked() | e.Sought() | e.EditorAsked() | e.ThemeAsked() | e.DraftOffered():
+            return _wanted(state, what)
         case e.Rested():
             return _rested(state, now)
         case e.Leaving():
@@ -340,6 +332,25 @@ def _called(
         case e.ToolProgressed(id=id_, text=text):
             running = (replace(r, said=text) if r.id == id_ else r for r in state.running)
             return replace(state, running=tuple(running))
+
+
+def _wanted(
+    state: UiState, what: e.CopyAsked | e.Sought | e.EditorAsked | e.ThemeAsked | e.DraftOffered
+) -> Next:
+    """What a command wants of the screen."""
+    match what:
+        case e.CopyAsked(text=text, what=name):
+            return state, (Copy(text, name),)
+        case e.Sought(text=text):
+            return state, (s.Seek(text),)
+        case e.EditorAsked(text=text):
+            return state, (s.Edit(text),)
+        case e.ThemeAsked(name=name):
+            return replace(state, toast=f"theme: {name}"), (s.Wear(name),)
+        case e.DraftOffered(text=text, cursor=cursor, pastes=pastes):
+            return state, (s.PutDraft(text, cursor, pastes),)
+        case _:
+            assert_never(what)
 
 
 def _answered(state: UiState, id_: str, digest: str) -> UiState:
@@ -386,15 +397,21 @@ def _heard(live: Live | None, delta: AnyDelta, now: float) -> Live:
 
 
 def _rested(state: UiState, now: float) -> Next:
+    ring = (s.Ring(),) if _waited(state, now) and not state.stopping else ()
     state = replace(
         state, busy=False, stopping=False, waiting="", live=None, question=None, running=()
     )
     if state.toast == STILL_STOPPING:
         state = replace(state, toast="", quit_armed=False)
     if not state.queue:
-        return state, ()
+        return state, ring
     line, *rest = state.queue
-    return replace(state, queue=tuple(rest), busy=True, since=now), (Handle(line),)
+    return replace(state, queue=tuple(rest), busy=True, since=now, begun=now), (Handle(line),)
+
+
+def _waited(state: UiState, now: float) -> bool:
+    """Whether what is handled took so long that who sent it may have turned away."""
+    return state.busy and bool(state.begun) and now - state.begun >= LONG
 
 
 def _without_echo(state: UiState, entry: AssistantSaid) -> UiState:

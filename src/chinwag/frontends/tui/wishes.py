@@ -45,9 +45,10 @@ def parse(key: str) -> tuple[str, ...]:
 def _parted(word: str) -> tuple[list[str], str]:
     """What is held, and the key."""
     *held, name = word.split("+") if word.strip("+") else [word]
-    if held and _WORDS.get("+".join([h for h in held if h != "alt"] + [name])):
-        name = _WORDS["+".join([h for h in held if h != "alt"] + [name])]
-        held = [h for h in held if h == "alt"]
+    if not set(held) <= {"ctrl", "alt", "shift"}:
+        return [], word
+    if known := _WORDS.get("+".join([*(h for h in held if h != "alt"), name])):
+        return [h for h in held if h == "alt"], known
     return held, name
 
 
@@ -74,7 +75,7 @@ def resolved(
         if action not in defaults:
             faults.append(_unknown(action, defaults))
             continue
-        asked = (wish,) if isinstance(wish, str) else tuple(wish)
+        asked = (wish,) if isinstance(wish, str) else tuple(dict.fromkeys(wish))
         fitting = tuple(key for key in asked if not _refused(action, key, faults))
         if fitting or not asked:
             wished[action] = _granted(action, fitting, taken, faults)

@@ -95,7 +95,7 @@ class Keeper:
         self._relist = asyncio.Event()
         self._nudge = asyncio.Event()
         self._why = ""
-        self._flooded = False
+        self._flooded = self._leaving = False
         self._fails = 0
         self._asked_about = ""
 
@@ -106,7 +106,7 @@ class Keeper:
     # -- going --------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        while True:
+        while not self._leaving:
             await self._allowed()
             began = time.monotonic()
             self._set(state=State.STARTING, why=self._why)
@@ -143,6 +143,8 @@ class Keeper:
     async def _pause(self, *, for_good: bool) -> None:
         name, why = self.spec.name, self._why or "it ended"
         self.log.note(why)
+        if self._leaving:
+            return
         if self._nudge.is_set():  # somebody wants it anew
             self._nudge.clear()
         elif for_good or self._fails >= TRIES:
@@ -161,6 +163,8 @@ class Keeper:
         self._ended.clear()
         self._relist.clear()
         self._flooded, self._why = False, ""
+        if self._leaving:
+            return True
         try:
             await self._connection()
         except asyncio.CancelledError:
@@ -339,6 +343,12 @@ class Keeper:
         self._set(question=Question())
         self._nudge.set()
         return f"{name} is approved, and starts"
+
+    def leave(self) -> None:
+        """Nothing is begun any more: a cancellation may get lost in a library, this does not."""
+        self._leaving = True
+        self._ended.set()
+        self._nudge.set()
 
     def restart(self) -> None:
         self._fails = 0

@@ -142,6 +142,8 @@ class Servers:
             await asyncio.wait({over, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             await over  # a keeper that fell over leaves the others alone
         finally:
+            for keeper in self._keepers.values():
+                keeper.leave()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=_LEAVE)

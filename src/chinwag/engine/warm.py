@@ -1,0 +1,526 @@
+"""Warm state: have a server keep what it has read of a talk, so that going on with it is quick.
+
+Invariants: the session is the truth and this only saves time, so whatever goes wrong here ends in
+words and the talk is read anew. A snapshot is read back only by the model, the server and for the
+talk it was made of; whether that helped is seen in the next answer's cached tokens and said once.
+Nothing is kept of a private talk, neither here nor on the server. What is kept here names no
+address and holds no word of the talk; the file on the server holds all of it, and is emptied when
+the record goes. A talk that was saved or restored in a slot goes on in that slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from chinwag.engine.models import Key
+from chinwag.errors import ChinwagError, ProviderError, UsageError
+from chinwag.providers import warm
+from chinwag.providers.base import Options, Profile, Provider, Request
+from chinwag.providers.dialects.base import encoded
+from chinwag.providers.warm import Level, Warmth
+from chinwag.talk.entry import AssistantSaid, Status, now
+from chinwag.talk.event import Ear, Notice
+from chinwag.talk.event import Level as Weight
+from chinwag.talk.session import Session
+
+FORGET_WITHIN: Final = 5.0  # seconds a deletion waits for a server to empty its file
+_LEAST: Final = 0.1  # of what was read back: less reused means that restoring does nothing
+
+_ANEW: Final = "the talk is read anew, and nothing is lost"
+
+
+class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a file on a llama.cpp server. Sizes in bytes, times ISO 8601 (UTC).
+
+    ``address`` and ``server`` are fingerprints: of where it is, and of model file, build, window
+    and template ("" where the server does not say). ``prefix`` is that of the first ``messages``
+    messages with system prompt and tools; ``covered`` the newest entry among them. ``cached`` is
+    what the first answer after the newest restore reused, None before that.
+    """
+
+    session: str
+    provider: str
+    model: str
+    address: str
+    server: str
+    slot: int
+    file: str
+    covered: int
+    messages: int
+    prefix: str
+    tokens: int
+    bytes: int = 0
+    at: str = ""
+    cached: int | None = None
+    format: int = 1
+
+    @property
+    def useless(self) -> bool:
+        """Whether restoring it was tried, and the server read everything anew all the same."""
+        return self.cached is not None and is_useless(self.cached, self.tokens)
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What came of it, in words; ``warmth`` is None where nothing was kept or read back."""
+
+    said: str
+    hint: str = ""
+    warmth: Warmth | None = None
+
+
+class Kept(Protocol):
+    """Where records are kept, one for each session. Blocks."""
+
+    def load(self, session_id: str) -> bytes:
+        """What is there; b"" where nothing is, or nothing that can be read."""
+        ...
+
+    def keep(self, session_id: str, data: bytes) -> None:
+        """Raises StoreError's family."""
+        ...
+
+    def drop(self, session_id: str) -> None:
+        """Raises StoreError's family."""
+        ...
+
+
+class InMemory:
+    """For talks that are kept nowhere else either."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, bytes] = {}
+
+    def load(self, session_id: str) -> bytes:
+        return self._records.get(session_id, b"")
+
+    def keep(self, session_id: str, data: bytes) -> None:
+        self._records[session_id] = data
+
+    def drop(self, session_id: str) -> None:
+        self._records.pop(session_id, None)
+
+
+class Talk(Protocol):
+    """What of the conversation is needed here."""
+
+    @property
+    def session(self) -> Session: ...
+
+    @property
+    def choice(self) -> Key: ...
+
+    @property
+    def options(self) -> Options: ...
+
+    @property
+    def private(self) -> bool: ...
+
+    def provider(self, name: str) -> Provider: ...
+
+    def known(self, provider: str, model: str) -> Profile: ...
+
+    def request(self, key: Key, profile: Profile) -> Request: ...
+
+
+class _Due(msgspec.Struct, frozen=True):
+    """A snapshot that was read back, of which no answer has shown yet whether it is used."""
+
+    snapshot: Snapshot
+    key: Key
+    own: bool  # of this very session, not of the one it was forked from
+
+
+Stoppable = Callable[[], AbstractContextManager[asyncio.Event]]
+
+
+class Warm:
+    """For one conversation. Every method that awaits can be interrupted as an answer can."""
+
+    def __init__(self, talk: Talk, stoppable: Stoppable, kept: Kept) -> None:
+        self._talk = talk
+        self._stoppable = stoppable
+        self._kept = kept
+        self._pins: dict[str, tuple[Key, int]] = {}  # session to where it goes on
+        self._due: dict[str, _Due] = {}
+        self._useless: set[tuple[str, str]] = set()  # (server, model) that were found out and told
+        self._writing: set[asyncio.Future[None]] = set()
+
+    @property
+    def level(self) -> Level:
+        """What the model that answers next can be asked to keep."""
+        return warm.level_of(self._provider())
+
+    def pinned(self, key: Key, request: Request) -> Request:
+        """The request, sent to the slot in which the talk goes on."""
+        pin = self._pins.get(self._talk.session.id)
+        if pin is None or pin[0] != key or "id_slot" in request.options.extra:
+            return request
+        extra = warm.pinned(request.options.extra, pin[1])
+        options = msgspec.structs.replace(request.options, extra=extra)
+        return msgspec.structs.replace(request, options=options)
+
+    # -- save, restore, drop ------------------------------------------------------------------
+
+    async def save(self) -> Done:
+        """Have the server keep what it has read. Raises UsageError where it offers no such thing
+        or nothing may be kept, SessionLocked, ProviderError's family."""
+        return await self._until_stopped(self._save)
+
+    async def restore(self) -> Done:
+        """Have it read back. Raises UsageError where the server offers no such thing,
+        SessionLocked; whatever else is wrong is said."""
+        return await self._until_stopped(self._restore)
+
+    async def drop(self) -> Done:
+        """Have it forget: the record, the slot, and what the file holds. Raises UsageError where
+        the server offers no such thing, SessionLocked; ProviderError's family from Ollama."""
+        return await self._until_stopped(self._drop)
+
+    async def forget(self, session_id: str, hear: Ear) -> None:
+        """The session is gone, and so is what was kept of it; a file that stays is named."""
+        snapshot = await self._load(session_id)
+        if snapshot is None:
+            return
+        why = ""
+        try:
+            async with asyncio.timeout(FORGET_WITHIN):
+                why = await self._emptied(snapshot)
+        except TimeoutError:
+            why = "it did not answer in time"
+        await self._remove(session_id)
+        if why:
+            hear(Notice(_stays(snapshot, why), Weight.WARNING))
+
+    async def _save(self) -> Done:
+        key, provider = self._talk.choice, self._provider()
+        if warm.level_of(provider) is Level.SNAPSHOT:
+            return await self._snapshot(key, provider)
+        request = Request(key[1], (), options=self._talk.options)
+        made = await warm.save(provider, request, "", -1)
+        return Done(f"{key[1]} stays loaded for {warm.KEPT} from its last use", warmth=made)
+
+    async def _snapshot(self, key: Key, provider: Provider) -> Done:
+        session = self._talk.session
+        if self._talk.private:
+            raise UsageError(
+                "a private talk is not written, to a server's disk neither",
+                hint="/save NAME ends that, and keeps the session",
+            )
+        if not session.tally.messages:
+            raise UsageError("there is nothing to keep yet", hint="type a message first")
+        server = await warm.fingerprint(provider, key[1])
+        before = await self._load(session.id)
+        self._refuse_useless(before, key, server)
+        slot = await self._slot_for(key, provider, _held(session))
+        pinned_before = self._pins.get(session.id)
+        self._pins[session.id] = (key, slot)
+        try:
+            request = self._talk.request(key, self._talk.known(*key))
+            slot = _slot_asked(request, slot)
+            file = f"{session.id}-{warm.digest(*key, server)[:8]}.slot"
+            made = await warm.save(provider, request, file, slot)
+            if not made.tokens:
+                raise ProviderError(f"{key[0]} wrote a file with nothing in it", model=key[1])
+        except BaseException:
+            self._pin(session.id, pinned_before)
+            raise
+        snapshot = Snapshot(
+            session=session.id,
+            provider=key[0],
+            model=key[1],
+            address=warm.address_of(provider),
+            server=server,
+            slot=slot,
+            file=file,
+            covered=len(session),
+            messages=len(request.messages),
+            prefix=prefix_of(request, len(request.messages)),
+            tokens=made.tokens,
+            bytes=made.bytes,
+            at=now(),
+        )
+        await self._keep(snapshot)
+        left = ""
+        if before is not None and (before.address, before.file) != (snapshot.address, file):
+            left = _stays(before, "it is of another model or server")
+        return Done(f"{_written(made)}; the server's file {file} holds this talk", left, made)
+
+    def _refuse_useless(self, before: Snapshot | None, key: Key, server: str) -> None:
+        told = before is not None and before.useless
+        same = before is not None and (before.server, before.model) == (server, key[1])
+        if (told and same) or (server, key[1]) in self._useless:
+            raise UsageError(
+                f"{key[1]} does not use what is read back on this server: saving would not help",
+                hint="--swa-full may help, or a newer llama.cpp; /warm drop tries anew",
+            )
+
+    async def _restore(self) -> Done:
+        key, provider = self._talk.choice, self._provider()
+        if warm.level_of(provider) is not Level.SNAPSHOT:
+            made = await warm.restore(provider, key[1], "", -1, self._talk.options)
+            return Done(f"{key[1]} is loaded, for {warm.KEPT} from its last use", warmth=made)
+        session = self._talk.session
+        snapshot = await self._found(session)
+        if snapshot is None:
+            return Done(f"nothing was saved of this talk: {_ANEW}", "/warm save keeps it")
+        try:
+            why = self.differs(snapshot) or await self._server_differs(snapshot, key, provider)
+            if why:
+                return Done(f"not restored: {why}; {_ANEW}")
+            slot = await self._slot_for(key, provider, snapshot.tokens)
+            made = await warm.restore(provider, key[1], snapshot.file, slot)
+        except ProviderError as error:
+            return Done(f"not restored: {error.message}; {_ANEW}", error.hint)
+        if not made.tokens:
+            return Done(f"not restored: the file on the server is empty; {_ANEW}")
+        self._pins[session.id] = (key, slot)
+        self._due[session.id] = _Due(snapshot, key, snapshot.session == session.id)
+        return Done(f"{_read(made)}; the next answer shows whether it is used", warmth=made)
+
+    def differs(self, snapshot: Snapshot) -> str:
+        """Why a snapshot is not one of this talk as it is now; "" where it is. Asks no server."""
+        key = self._talk.choice
+        if (snapshot.provider, snapshot.model) != key:
+            return f"it is one of {snapshot.provider}/{snapshot.model}"
+        if snapshot.address != warm.address_of(self._provider()):
+            return f"{key[0]} is at another address now"
+        try:
+            request = self._talk.request(key, self._talk.known(*key))
+        except UsageError as error:
+            return error.message
+        if prefix_of(request, snapshot.messages) != snapshot.prefix:
+            return "the talk, its system prompt or its tools have changed since"
+        if snapshot.useless:
+            return f"last time {snapshot.cached:,} of {snapshot.tokens:,} tokens were reused"
+        return ""
+
+    async def _server_differs(self, snapshot: Snapshot, key: Key, provider: Provider) -> str:
+        server = await warm.fingerprint(provider, key[1])
+        if server != snapshot.server:
+            return "the server runs another model, build, window or template now"
+        return ""
+
+    async def _drop(self) -> Done:
+        key, provider = self._talk.choice, self._provider()
+        session_id = self._talk.session.id
+        snapshot = await self._load(session_id)
+        self._useless = {pair for pair in self._useless if pair[1] != key[1]}
+        if snapshot is not None:
+            why = await self._emptied(snapshot)
+            await self._remove(session_id)
+            said = "what was kept of this talk is gone, here and on the server"
+            return Done(_stays(snapshot, why) if why else said)
+        match warm.level_of(provider):
+            case Level.SNAPSHOT:
+                return Done("nothing is kept of this talk")
+            case Level.KEEP | Level.HINT | Level.NONE:
+                await warm.drop(provider, key[1], "", -1)
+                return Done(f"{key[1]} is unloaded")
+
+    async def _emptied(self, snapshot: Snapshot) -> str:
+        """Have the server's file hold nothing; why that could not be, "" where it could."""
+        try:
+            provider = self._talk.provider(snapshot.provider)
+            if warm.address_of(provider) != snapshot.address:
+                return f"{snapshot.provider} is at another address now"
+            slot = await warm.free_slot(provider, snapshot.model, snapshot.tokens)
+            await warm.drop(provider, snapshot.model, snapshot.file, slot)
+        except ChinwagError as error:
+            return error.message
+        return ""
+
+    # -- what came of it ----------------------------------------------------------------------
+
+    def heard(self, answer: AssistantSaid, hear: Ear) -> None:
+        """An answer was settled: the first one after a restore shows what that was worth."""
+        session_id = self._talk.session.id
+        due = self._due.get(session_id)
+        if due is None or due.key != (answer.provider, answer.model):
+            return
+        cached = answer.usage.cached
+        if cached is None:
+            if answer.status is Status.COMPLETE:
+                del self._due[session_id]
+                hear(Notice(f"{answer.provider} does not say how much of it was reused"))
+            return
+        del self._due[session_id]
+        snapshot = due.snapshot
+        useless = is_useless(cached, snapshot.tokens)
+        if not useless:
+            hear(Notice(_resumed(answer, cached, snapshot)))
+        elif (pair := (snapshot.server, snapshot.model)) not in self._useless:
+            self._useless.add(pair)
+            hear(Notice(_in_vain(cached, snapshot), Weight.WARNING))
+        if due.own and not self._talk.private:
+            checked = msgspec.structs.replace(snapshot, cached=cached)
+            task = asyncio.ensure_future(self._note(checked))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+
+    async def _note(self, snapshot: Snapshot) -> None:
+        try:
+            await self._keep(snapshot)
+        except ChinwagError:
+            pass  # only a convenience: the next restore finds out again
+
+    async def status(self) -> Sequence[tuple[str, str]]:
+        """What is kept, as (name, words). Asks no server."""
+        provider = self._provider()
+        rows = [("model", "/".join(self._talk.choice)), ("what it keeps", _level_words(provider))]
+        snapshot = await self._found(self._talk.session)
+        if snapshot is not None:
+            rows += _about(snapshot, self._talk.session)
+            why = self.differs(snapshot)
+            rows.append(("restore", f"not possible: {why}" if why else "possible"))
+        pin = self._pins.get(self._talk.session.id)
+        if pin is not None and pin[0] == self._talk.choice:
+            rows.append(("the talk goes on in", f"slot {pin[1]}"))
+        last = self._talk.session.last_answer
+        if last is not None and last.usage.cached is not None and last.usage.input:
+            share = f"{last.usage.cached:,} of {last.usage.input:,} tokens"
+            rows.append(("reused for the last answer", share))
+        return rows
+
+    # -- slots and records --------------------------------------------------------------------
+
+    def _provider(self) -> Provider:
+        return self._talk.provider(self._talk.choice[0])
+
+    def _pin(self, session_id: str, pin: tuple[Key, int] | None) -> None:
+        if pin is None:
+            self._pins.pop(session_id, None)
+        else:
+            self._pins[session_id] = pin
+
+    async def _slot_for(self, key: Key, provider: Provider, held: int) -> int:
+        pin = self._pins.get(self._talk.session.id)
+        if pin is not None and pin[0] == key:
+            return pin[1]
+        return await warm.free_slot(provider, key[1], held)
+
+    async def _found(self, session: Session) -> Snapshot | None:
+        """The session's own, else that of the one it was forked from: it may still fit."""
+        own = await self._load(session.id)
+        if own is None and session.birth.parent:
+            return await self._load(session.birth.parent)
+        return own
+
+    async def _load(self, session_id: str) -> Snapshot | None:
+        data = await asyncio.to_thread(self._kept.load, session_id)
+        try:
+            found = _SNAPSHOT.decode(data) if data else None
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None  # it only ever saved time
+        return found if found is not None and found.session == session_id else None
+
+    async def _keep(self, snapshot: Snapshot) -> None:
+        await asyncio.to_thread(self._kept.keep, snapshot.session, msgspec.json.encode(snapshot))
+
+    async def _remove(self, session_id: str) -> None:
+        self._pins.pop(session_id, None)
+        self._due.pop(session_id, None)
+        await asyncio.to_thread(self._kept.drop, session_id)
+
+    async def _until_stopped(self, work: Callable[[], Coroutine[Any, Any, Done]]) -> Done:
+        with self._stoppable() as stop:
+            task, stopper = asyncio.ensure_future(work()), asyncio.ensure_future(stop.wait())
+            both: set[asyncio.Future[Any]] = {task, stopper}
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                return task.result() if task.done() else Done("stopped")
+            finally:
+                for one in both:
+                    one.cancel()
+                await asyncio.gather(*both, return_exceptions=True)
+
+
+_SNAPSHOT: Final = msgspec.json.Decoder(Snapshot)
+
+
+def is_useless(cached: int, tokens: int) -> bool:
+    """Whether so little of what was read back was reused that it must have been read anew."""
+    return cached < tokens * _LEAST
+
+
+def prefix_of(request: Request, messages: int) -> str:
+    """A digest of what a model reads first: system prompt, tools and so many messages."""
+    head = {
+        "model": request.model,
+        "system": request.system,
+        "thinking": request.options.reasoning,
+        "tools": msgspec.to_builtins(request.tools),
+        "messages": msgspec.to_builtins(request.messages[:messages]),
+    }
+    return warm.digest(encoded(head).decode())
+
+
+def _held(session: Session) -> int:
+    """Tokens a slot holds after the last answer, as the server reported them; 0 unless it did."""
+    last = session.last_answer
+    return (last.usage.total or 0) if last is not None else 0
+
+
+def _slot_asked(request: Request, slot: int) -> int:
+    """The slot the request goes to: a person may have set another."""
+    asked = request.options.extra.get("id_slot")
+    return asked if isinstance(asked, int) and asked >= 0 else slot
+
+
+def _written(made: Warmth) -> str:
+    size = f" ({made.bytes / 1e6:,.1f} MB)" if made.bytes else ""
+    return f"{made.tokens:,} tokens saved{size}"
+
+
+def _read(made: Warmth) -> str:
+    return f"{made.tokens:,} tokens read back in {made.milliseconds / 1000:,.1f} s"
+
+
+def _stays(snapshot: Snapshot, why: str) -> str:
+    return f"{snapshot.provider} still has the file {snapshot.file}, which holds the talk: {why}"
+
+
+def _resumed(answer: AssistantSaid, cached: int, snapshot: Snapshot) -> str:
+    anew = max(0, (answer.usage.input or 0) - cached)
+    first = f", first word after {answer.first:,.1f} s" if answer.first else ""
+    reused = f"{min(cached, snapshot.tokens):,} of {snapshot.tokens:,} tokens reused"
+    return f"resumed: {reused}, {anew:,} read anew{first}"
+
+
+def _in_vain(cached: int, snapshot: Snapshot) -> str:
+    return (
+        f"the server said it had read {snapshot.tokens:,} tokens back, but reused {cached:,}: "
+        f"for {snapshot.model} on this server it does nothing"
+    )
+
+
+def _level_words(provider: Provider) -> str:
+    match warm.level_of(provider):
+        case Level.NONE:
+            return "nothing"
+        case Level.HINT:
+            return f"nothing that can be asked for; {warm.by_itself(provider)}"
+        case Level.KEEP:
+            return f"the model in memory: /warm save keeps it loaded for {warm.KEPT}"
+        case Level.SNAPSHOT:
+            return "what it has read, on its own disk, where it runs with --slot-save-path"
+
+
+def _about(snapshot: Snapshot, session: Session) -> list[tuple[str, str]]:
+    since = len(session) - snapshot.covered
+    size = f", {snapshot.bytes / 1e6:,.1f} MB" if snapshot.bytes else ""
+    own = "" if snapshot.session == session.id else ", of the session this is a copy of"
+    rows = [
+        ("saved", f"{snapshot.at[:16].replace('T', ' ')} UTC{own}"),
+        ("it holds", f"{snapshot.tokens:,} tokens{size}, up to #{snapshot.covered}"),
+        ("said since", f"{max(0, since):,} entries"),
+        ("on the server", f"slot {snapshot.slot}, file {snapshot.file}"),
+    ]
+    if snapshot.cached is not None:
+        told = f"{snapshot.cached:,} of {snapshot.tokens:,} tokens reused"
+        rows.append(("last restore", told))
+    return rows
