@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from chinwag import wiring
+from chinwag.config.paths import keep_to_oneself
 from chinwag.errors import ChinwagError, UsageError
 from chinwag.frontends.codes import ANSWERED
 from chinwag.talk.codec import dumps
@@ -25,7 +26,7 @@ Flags: TypeAlias = Mapping[str, Any]
 
 
 def house(flags: Flags, config: str) -> wiring.House:
-    os.umask(0o077)
+    keep_to_oneself()
     return wiring.settle_in(flags, config, dict(os.environ))
 
 

@@ -70,8 +70,9 @@ def run_bare(argv: list[str], early: EarlyScreen | None) -> int:
 def take(asked: Asked, flags: Flags, config: str, early: EarlyScreen | None) -> int:
     """Go the road that fits. Raises ConfigError and UsageError before anything has begun."""
     from chinwag import wiring
+    from chinwag.config.paths import keep_to_oneself
 
-    os.umask(0o077)
+    keep_to_oneself()
     house = wiring.settle_in(flags, config, dict(os.environ))
     house.check_tools()
     one_line_at_a_time = bool(house.settings.plain)

@@ -52,7 +52,7 @@ def test_details_of_commands_name_what_exists():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_options_and_subcommands_it_names_exist(name):
-    cli = "".join((SRC / name).read_text() for name in ("cli.py", "cli_sessions.py"))
+    cli = "".join((SRC / name).read_text() for name in ("cli.py", "cli_sessions.py", "cli_mcp.py"))
     own = re.findall(r"`(chat [^`]*)`|^(chat .*)$", text_of(name), re.MULTILINE)
     for line in map("".join, own):
         for option in re.findall(r"(?<=\s)--?[a-z][a-z-]*", line):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,3 +96,21 @@ def test_a_broken_link_is_said_too(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "gone")
     with pytest.raises(ConfigError, match="cannot be made"):
         private_folder(tmp_path / "link")
+
+
+def test_a_program_keeps_its_memory_and_its_files_to_itself():
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, resource\n"
+            "from chinwag.config.paths import keep_to_oneself\n"
+            "os.umask(0)\n"
+            "keep_to_oneself()\n"
+            "print(resource.getrlimit(resource.RLIMIT_CORE)[0], oct(os.umask(0)))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.split() == ["0", "0o77"]

@@ -127,6 +127,17 @@ def _expanded(text: str) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links
 
 
+def keep_to_oneself() -> None:
+    """Whatever this process writes is its owner's alone, and a crash leaves no image of its memory,
+    which holds keys and words. For a program, at its start; a library does not do that to its host.
+    """
+    import resource
+
+    os.umask(0o077)
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+
+
 def private_folder(path: Path) -> Path:
     """Make ``path`` and every missing level above it, each 0700; an existing one is left alone.
 

@@ -11,6 +11,8 @@ the record goes. A talk that was saved or restored in a slot goes on in that slo
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
@@ -19,15 +21,21 @@ import msgspec
 
 from chinwag.engine.models import Key
 from chinwag.errors import ChinwagError, ProviderError, UsageError
-from chinwag.providers import warm
-from chinwag.providers.base import Options, Profile, Provider, Request
-from chinwag.providers.dialects.base import encoded
-from chinwag.providers.warm import Level, Warmth
+from chinwag.providers.base import (
+    Options,
+    Profile,
+    Provider,
+    Request,
+    Warming,
+    WarmLevel,
+    Warmth,
+    Warms,
+)
 from chinwag.talk.entry import AssistantSaid, Status, now
-from chinwag.talk.event import Ear, Notice
-from chinwag.talk.event import Level as Weight
+from chinwag.talk.event import Ear, Level, Notice
 from chinwag.talk.session import Session
 
+KEPT: Final = "30 minutes"  # how long Ollama's models stay loaded, once they were asked to
 FORGET_WITHIN: Final = 5.0  # seconds a deletion waits for a server to empty its file
 _LEAST: Final = 0.1  # of what was read back: less reused means that restoring does nothing
 
@@ -151,16 +159,17 @@ class Warm:
         self._writing: set[asyncio.Future[None]] = set()
 
     @property
-    def level(self) -> Level:
+    def level(self) -> WarmLevel:
         """What the model that answers next can be asked to keep."""
-        return warm.level_of(self._provider())
+        warming = self._warming()
+        return warming.level if warming is not None else WarmLevel.NONE
 
     def pinned(self, key: Key, request: Request) -> Request:
         """The request, sent to the slot in which the talk goes on."""
         pin = self._pins.get(self._talk.session.id)
         if pin is None or pin[0] != key or "id_slot" in request.options.extra:
             return request
-        extra = warm.pinned(request.options.extra, pin[1])
+        extra = {**request.options.extra, "id_slot": pin[1], "cache_prompt": True}
         options = msgspec.structs.replace(request.options, extra=extra)
         return msgspec.structs.replace(request, options=options)
 
@@ -194,17 +203,16 @@ class Warm:
             why = "it did not answer in time"
         await self._remove(session_id)
         if why:
-            hear(Notice(_stays(snapshot, why), Weight.WARNING))
+            hear(Notice(_stays(snapshot, why), Level.WARNING))
 
     async def _save(self) -> Done:
-        key, provider = self._talk.choice, self._provider()
-        if warm.level_of(provider) is Level.SNAPSHOT:
-            return await self._snapshot(key, provider)
-        request = Request(key[1], (), options=self._talk.options)
-        made = await warm.save(provider, request, "", -1)
-        return Done(f"{key[1]} stays loaded for {warm.KEPT} from its last use", warmth=made)
+        key, warming = self._talk.choice, self._some()
+        if warming.level is WarmLevel.SNAPSHOT:
+            return await self._snapshot(key, warming)
+        made = await warming.save(self._unsaid(), "", -1)
+        return Done(f"{key[1]} is loaded, and stays so for {KEPT} after each use", warmth=made)
 
-    async def _snapshot(self, key: Key, provider: Provider) -> Done:
+    async def _snapshot(self, key: Key, warming: Warming) -> Done:
         session = self._talk.session
         if self._talk.private:
             raise UsageError(
@@ -213,17 +221,17 @@ class Warm:
             )
         if not session.tally.messages:
             raise UsageError("there is nothing to keep yet", hint="type a message first")
-        server = await warm.fingerprint(provider, key[1])
+        server = await warming.fingerprint(key[1])
         before = await self._load(session.id)
         self._refuse_useless(before, key, server)
-        slot = await self._slot_for(key, provider, _held(session))
+        slot = await self._slot_for(key, warming, _held(session))
         pinned_before = self._pins.get(session.id)
         self._pins[session.id] = (key, slot)
         try:
             request = self._talk.request(key, self._talk.known(*key))
             slot = _slot_asked(request, slot)
-            file = f"{session.id}-{warm.digest(*key, server)[:8]}.slot"
-            made = await warm.save(provider, request, file, slot)
+            file = f"{session.id}-{_digest(*key, server)[:8]}.slot"
+            made = await warming.save(request, file, slot)
             if not made.tokens:
                 raise ProviderError(f"{key[0]} wrote a file with nothing in it", model=key[1])
         except BaseException:
@@ -233,7 +241,7 @@ class Warm:
             session=session.id,
             provider=key[0],
             model=key[1],
-            address=warm.address_of(provider),
+            address=warming.address,
             server=server,
             slot=slot,
             file=file,
@@ -260,20 +268,20 @@ class Warm:
             )
 
     async def _restore(self) -> Done:
-        key, provider = self._talk.choice, self._provider()
-        if warm.level_of(provider) is not Level.SNAPSHOT:
-            made = await warm.restore(provider, key[1], "", -1, self._talk.options)
-            return Done(f"{key[1]} is loaded, for {warm.KEPT} from its last use", warmth=made)
+        key, warming = self._talk.choice, self._some()
+        if warming.level is not WarmLevel.SNAPSHOT:
+            made = await warming.restore(self._unsaid(), "", -1)
+            return Done(f"{key[1]} is loaded, and stays so for {KEPT} after each use", warmth=made)
         session = self._talk.session
         snapshot = await self._found(session)
         if snapshot is None:
             return Done(f"nothing was saved of this talk: {_ANEW}", "/warm save keeps it")
         try:
-            why = self.differs(snapshot) or await self._server_differs(snapshot, key, provider)
+            why = self.differs(snapshot) or await self._server_differs(snapshot, warming)
             if why:
                 return Done(f"not restored: {why}; {_ANEW}")
-            slot = await self._slot_for(key, provider, snapshot.tokens)
-            made = await warm.restore(provider, key[1], snapshot.file, slot)
+            slot = await self._slot_for(key, warming, snapshot.tokens)
+            made = await warming.restore(self._unsaid(), snapshot.file, slot)
         except ProviderError as error:
             return Done(f"not restored: {error.message}; {_ANEW}", error.hint)
         if not made.tokens:
@@ -287,7 +295,8 @@ class Warm:
         key = self._talk.choice
         if (snapshot.provider, snapshot.model) != key:
             return f"it is one of {snapshot.provider}/{snapshot.model}"
-        if snapshot.address != warm.address_of(self._provider()):
+        warming = self._warming()
+        if warming is None or snapshot.address != warming.address:
             return f"{key[0]} is at another address now"
         try:
             request = self._talk.request(key, self._talk.known(*key))
@@ -299,15 +308,14 @@ class Warm:
             return f"last time {snapshot.cached:,} of {snapshot.tokens:,} tokens were reused"
         return ""
 
-    async def _server_differs(self, snapshot: Snapshot, key: Key, provider: Provider) -> str:
-        server = await warm.fingerprint(provider, key[1])
+    async def _server_differs(self, snapshot: Snapshot, warming: Warming) -> str:
+        server = await warming.fingerprint(snapshot.model)
         if server != snapshot.server:
             return "the server runs another model, build, window or template now"
         return ""
 
     async def _drop(self) -> Done:
-        key, provider = self._talk.choice, self._provider()
-        session_id = self._talk.session.id
+        key, session_id = self._talk.choice, self._talk.session.id
         snapshot = await self._load(session_id)
         self._useless = {pair for pair in self._useless if pair[1] != key[1]}
         if snapshot is not None:
@@ -315,21 +323,20 @@ class Warm:
             await self._remove(session_id)
             said = "what was kept of this talk is gone, here and on the server"
             return Done(_stays(snapshot, why) if why else said)
-        match warm.level_of(provider):
-            case Level.SNAPSHOT:
-                return Done("nothing is kept of this talk")
-            case Level.KEEP | Level.HINT | Level.NONE:
-                await warm.drop(provider, key[1], "", -1)
-                return Done(f"{key[1]} is unloaded")
+        warming = self._some()
+        if warming.level is WarmLevel.SNAPSHOT:
+            return Done("nothing is kept of this talk")
+        await warming.drop(key[1], "", -1)
+        return Done(f"{key[1]} is unloaded")
 
     async def _emptied(self, snapshot: Snapshot) -> str:
         """Have the server's file hold nothing; why that could not be, "" where it could."""
         try:
-            provider = self._talk.provider(snapshot.provider)
-            if warm.address_of(provider) != snapshot.address:
+            warming = _warming_of(self._talk.provider(snapshot.provider))
+            if warming is None or warming.address != snapshot.address:
                 return f"{snapshot.provider} is at another address now"
-            slot = await warm.free_slot(provider, snapshot.model, snapshot.tokens)
-            await warm.drop(provider, snapshot.model, snapshot.file, slot)
+            slot = await warming.free_slot(snapshot.model, snapshot.tokens)
+            await warming.drop(snapshot.model, snapshot.file, slot)
         except ChinwagError as error:
             return error.message
         return ""
@@ -355,7 +362,7 @@ class Warm:
             hear(Notice(_resumed(answer, cached, snapshot)))
         elif (pair := (snapshot.server, snapshot.model)) not in self._useless:
             self._useless.add(pair)
-            hear(Notice(_in_vain(cached, snapshot), Weight.WARNING))
+            hear(Notice(_in_vain(cached, snapshot), Level.WARNING))
         if due.own and not self._talk.private:
             checked = msgspec.structs.replace(snapshot, cached=cached)
             task = asyncio.ensure_future(self._note(checked))
@@ -370,8 +377,8 @@ class Warm:
 
     async def status(self) -> Sequence[tuple[str, str]]:
         """What is kept, as (name, words). Asks no server."""
-        provider = self._provider()
-        rows = [("model", "/".join(self._talk.choice)), ("what it keeps", _level_words(provider))]
+        keeps = _level_words(self._warming())
+        rows = [("model", "/".join(self._talk.choice)), ("what it keeps", keeps)]
         snapshot = await self._found(self._talk.session)
         if snapshot is not None:
             rows += _about(snapshot, self._talk.session)
@@ -388,8 +395,21 @@ class Warm:
 
     # -- slots and records --------------------------------------------------------------------
 
-    def _provider(self) -> Provider:
-        return self._talk.provider(self._talk.choice[0])
+    def _warming(self) -> Warming | None:
+        return _warming_of(self._talk.provider(self._talk.choice[0]))
+
+    def _some(self) -> Warming:
+        """Raises UsageError where there is nothing to keep warm."""
+        warming = self._warming()
+        if warming is None:
+            raise UsageError(
+                f"{self._talk.choice[0]} has nothing to keep warm", hint="llama.cpp and Ollama have"
+            )
+        return warming
+
+    def _unsaid(self) -> Request:
+        """The model that answers next and its options, with nothing said."""
+        return Request(self._talk.choice[1], (), options=self._talk.options)
 
     def _pin(self, session_id: str, pin: tuple[Key, int] | None) -> None:
         if pin is None:
@@ -397,11 +417,11 @@ class Warm:
         else:
             self._pins[session_id] = pin
 
-    async def _slot_for(self, key: Key, provider: Provider, held: int) -> int:
+    async def _slot_for(self, key: Key, warming: Warming, held: int) -> int:
         pin = self._pins.get(self._talk.session.id)
         if pin is not None and pin[0] == key:
             return pin[1]
-        return await warm.free_slot(provider, key[1], held)
+        return await warming.free_slot(key[1], held)
 
     async def _found(self, session: Session) -> Snapshot | None:
         """The session's own, else that of the one it was forked from: it may still fit."""
@@ -456,7 +476,16 @@ def prefix_of(request: Request, messages: int) -> str:
         "tools": msgspec.to_builtins(request.tools),
         "messages": msgspec.to_builtins(request.messages[:messages]),
     }
-    return warm.digest(encoded(head).decode())
+    return _digest(json.dumps(head, sort_keys=True))  # half surrogate pairs are no obstacle
+
+
+def _digest(*texts: str) -> str:
+    """16 hexadecimal digits of SHA-256 over ``texts``, each apart."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def _warming_of(provider: Provider) -> Warming | None:
+    return provider.warming() if isinstance(provider, Warms) else None
 
 
 def _held(session: Session) -> int:
@@ -498,15 +527,16 @@ def _in_vain(cached: int, snapshot: Snapshot) -> str:
     )
 
 
-def _level_words(provider: Provider) -> str:
-    match warm.level_of(provider):
-        case Level.NONE:
+def _level_words(warming: Warming | None) -> str:
+    match warming.level if warming is not None else WarmLevel.NONE:
+        case WarmLevel.NONE:
             return "nothing"
-        case Level.HINT:
-            return f"nothing that can be asked for; {warm.by_itself(provider)}"
-        case Level.KEEP:
-            return f"the model in memory: /warm save keeps it loaded for {warm.KEPT}"
-        case Level.SNAPSHOT:
+        case WarmLevel.HINT:
+            itself = warming.itself if warming is not None else ""
+            return f"nothing that can be asked for; {itself}"
+        case WarmLevel.KEEP:
+            return f"the model in memory: /warm save keeps it loaded for {KEPT}"
+        case WarmLevel.SNAPSHOT:
             return "what it has read, on its own disk, where it runs with --slot-save-path"
 
 

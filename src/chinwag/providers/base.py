@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -174,3 +175,67 @@ class Counts(Protocol):
         """Tokens of ``request`` as the server itself counts them, by its own template and
         vocabulary; None where this one does not offer that. Raises ProviderError's family."""
         ...
+
+
+class WarmLevel(StrEnum):
+    """NONE: nothing is kept. HINT: prefixes are cached by themselves, nothing can be asked for.
+    KEEP: the model stays loaded for a time. SNAPSHOT: what was read is written to the server's disk
+    and read back."""
+
+    NONE = "none"
+    HINT = "hint"
+    KEEP = "keep"
+    SNAPSHOT = "snapshot"
+
+
+class Warmth(msgspec.Struct, frozen=True):
+    """What was saved or restored: ``tokens`` and ``bytes`` as the server says, 0 where it does not.
+
+    ``slot`` is where in the server the talk goes on; -1 for any.
+    """
+
+    level: WarmLevel
+    tokens: int = 0
+    bytes: int = 0
+    milliseconds: float = 0.0
+    slot: int = -1
+
+
+class Warming(Protocol):
+    """What a server can be asked to keep of what it has read; only where ``level`` says so.
+
+    ``address`` is a fingerprint of where it is, ``itself`` what it does unasked, in words. Times
+    may be long: a file may have gigabytes. Everything raises ProviderError's family, and UsageError
+    where there is no such thing.
+    """
+
+    level: WarmLevel
+    address: str
+    itself: str
+
+    async def fingerprint(self, model: str) -> str:
+        """What a snapshot depends on: model file, build, window, template; "" if nobody says."""
+        ...
+
+    async def free_slot(self, model: str, held: int) -> int:
+        """The idle slot that holds ``held`` tokens already, else the one with least in it."""
+        ...
+
+    async def save(self, request: Request, name: str, slot: int) -> Warmth:
+        """Have it read ``request`` in ``slot``, and write what is there as its file ``name``."""
+        ...
+
+    async def restore(self, request: Request, name: str, slot: int) -> Warmth:
+        """Have ``name`` read back into ``slot``; of the request model and options are looked at."""
+        ...
+
+    async def drop(self, model: str, name: str, slot: int) -> None:
+        """Empty ``slot`` and then the file; or unload the model."""
+        ...
+
+
+@runtime_checkable
+class Warms(Protocol):
+    """A provider that may have something to keep warm."""
+
+    def warming(self) -> Warming: ...

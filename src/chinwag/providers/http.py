@@ -24,7 +24,7 @@ import msgspec
 
 from chinwag.errors import ConfigError, KeyMissing, ProviderError
 from chinwag.providers import failures, packed
-from chinwag.providers.base import Leave, ModelInfo, Profile, Request, at_once
+from chinwag.providers.base import Leave, ModelInfo, Profile, Request, Warming, at_once
 from chinwag.providers.dialects.base import NO_PROFILE, Counting, Dialect, Endpoint, HttpCall
 from chinwag.providers.failures import Where
 from chinwag.providers.gathering import Gathering
@@ -228,6 +228,12 @@ class HttpProvider:
     async def warm(self) -> None:
         """Makes the client ready, so that the first request need not wait for that."""
         await self._ready()
+
+    def warming(self) -> Warming:
+        """What this server can be asked to keep; see base.Warms."""
+        from chinwag.providers.warm import ByAddress
+
+        return ByAddress(self)
 
     async def _told(self, call: HttpCall, model: str) -> Profile:
         try:

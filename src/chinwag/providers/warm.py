@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import aclosing
-from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
 from chinwag.errors import ProviderError, UsageError
-from chinwag.providers.base import Options, Provider, Request
+from chinwag.providers.base import Options, Provider, Request, WarmLevel, Warmth
 from chinwag.providers.dialects.base import HttpCall, encoded
 from chinwag.talk.delta import Ended
 
@@ -24,28 +23,7 @@ PATIENCE: Final = 600.0
 """Seconds for a slot to be written or read, or a model loaded: gigabytes on a slow disk."""
 
 
-class Level(StrEnum):
-    """NONE: nothing is kept. HINT: prefixes are cached by themselves, nothing can be asked for.
-    KEEP: the model stays loaded for a time. SNAPSHOT: what was read is written to the server's disk
-    and read back."""
-
-    NONE = "none"
-    HINT = "hint"
-    KEEP = "keep"
-    SNAPSHOT = "snapshot"
-
-
-class Warmth(msgspec.Struct, frozen=True):
-    """What was saved or restored: ``tokens`` and ``bytes`` as the server says, 0 where it does not.
-
-    ``slot`` is where in the server the talk goes on; -1 for any.
-    """
-
-    level: Level
-    tokens: int = 0
-    bytes: int = 0
-    milliseconds: float = 0.0
-    slot: int = -1
+Level: TypeAlias = WarmLevel
 
 
 class Talks(Protocol):
@@ -102,6 +80,31 @@ def level_of(provider: Provider) -> Level:
     if not dialect:
         return Level.NONE
     return _LEVELS.get(dialect, Level.HINT)
+
+
+class ByAddress:
+    """`base.Warming` of a provider behind an address."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self.level = level_of(provider)
+        self.itself = by_itself(provider)
+        self.address = address_of(provider)
+
+    async def fingerprint(self, model: str) -> str:
+        return await fingerprint(self._provider, model)
+
+    async def free_slot(self, model: str, held: int) -> int:
+        return await free_slot(self._provider, model, held)
+
+    async def save(self, request: Request, name: str, slot: int) -> Warmth:
+        return await save(self._provider, request, name, slot)
+
+    async def restore(self, request: Request, name: str, slot: int) -> Warmth:
+        return await restore(self._provider, request.model, name, slot, request.options)
+
+    async def drop(self, model: str, name: str, slot: int) -> None:
+        await drop(self._provider, model, name, slot)
 
 
 def pinned(options: dict[str, Any], slot: int) -> dict[str, Any]:
