@@ -98,19 +98,15 @@ def test_a_broken_link_is_said_too(tmp_path):
         private_folder(tmp_path / "link")
 
 
+KEPT = """
+import os, resource
+from chinwag.config.paths import keep_to_oneself
+os.umask(0)
+keep_to_oneself()
+print(resource.getrlimit(resource.RLIMIT_CORE)[0], oct(os.umask(0)))
+"""
+
+
 def test_a_program_keeps_its_memory_and_its_files_to_itself():
-    told = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import os, resource\n"
-            "from chinwag.config.paths import keep_to_oneself\n"
-            "os.umask(0)\n"
-            "keep_to_oneself()\n"
-            "print(resource.getrlimit(resource.RLIMIT_CORE)[0], oct(os.umask(0)))",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    told = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["0", "0o77"]

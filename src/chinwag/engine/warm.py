@@ -28,8 +28,8 @@ from chinwag.providers.base import (
     Request,
     Warming,
     WarmLevel,
-    Warmth,
     Warms,
+    Warmth,
 )
 from chinwag.talk.entry import AssistantSaid, Status, now
 from chinwag.talk.event import Ear, Level, Notice

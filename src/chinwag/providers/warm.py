@@ -24,6 +24,7 @@ PATIENCE: Final = 600.0
 
 
 Level: TypeAlias = WarmLevel
+__all__ = ["ByAddress", "Level", "Warmth", "level_of", "pinned", "restore", "save"]
 
 
 class Talks(Protocol):
