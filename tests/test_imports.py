@@ -82,6 +82,20 @@ def test_one_answer_needs_no_screen(world):
     assert tops(names) & {"prompt_toolkit", "rich", "markdown_it", "pygments", "httpx"} == set()
 
 
+def test_nothing_of_tools_is_imported_where_none_are_offered(world):
+    """Neither the tools nor what decides about them; where they are offered, both are."""
+    ours = ("chinwag.tools", "chinwag.engine.rounds", "chinwag.engine.approvals", "chinwag.arming")
+    _, names = walk(world, "zzz qqq")
+    assert [name for name in names if name.startswith(ours)] == []
+    _, names = walk(world, typed="\x04", until="painted")
+    assert [name for name in names if name.startswith(ours)] == []
+    log = world.home / "imports"
+    log.unlink()
+    _, names = walk(world, "--tools", "clock", "zzz qqq")
+    assert {"chinwag.tools.base", "chinwag.engine.rounds"} <= names
+    assert "chinwag.tools.mcp" not in names
+
+
 def test_the_empty_screen_is_painted_before_the_rest(world):
     _, names = walk(world, typed="\x04", until="painted")
     assert "prompt_toolkit" in tops(names)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -33,6 +33,9 @@ from chinwag.talk.session import (
     slug,
 )
 from chinwag.text.safe import safe
+
+if TYPE_CHECKING:
+    from chinwag.stores.warmth import WarmFolder
 
 CATCH_UP = 5.0  # seconds a search waits for the index to take in what is new
 
@@ -323,10 +326,22 @@ def each(
     return done, code
 
 
+def _forget_warm(records: WarmFolder, session_id: str) -> None:
+    """What was kept to resume it quickly goes too; a file on a server is named."""
+    data = records.load(session_id)
+    if data:
+        from chinwag.engine.warm import left_behind
+
+        records.drop(session_id)
+        if said := left_behind(data):
+            tell(safe(said))
+
+
 def delete(
     names: Sequence[str], flags: Flags, config: str, *, sure: bool, as_json: bool = False
 ) -> int:
-    with house(flags, config).store() as store:
+    home = house(flags, config)
+    with home.store() as store:
 
         def gone(header: Header) -> dict[str, Any]:
             with writing(store, header.id):
@@ -334,6 +349,7 @@ def delete(
                     tell("nothing was deleted")
                     return {"id": header.id, "name": header.name, "deleted": False}
                 store.delete(header.id)
+                _forget_warm(home.snapshots(), header.id)
             if not as_json:
                 tell(f"deleted {header.name}; for {TRASH_DAYS} days `{_restores(header)}` helps")
             return {"id": header.id, "name": header.name, "deleted": True}

@@ -36,6 +36,7 @@ SECTIONS = {
     "append": "appending:append",
     "stores": "stores:stores",
     "search": "search:search",
+    "tools": "tools:tools",
     "wire": "wire:wire",
     "enter": "enter:enter",
     "first": "first:first",

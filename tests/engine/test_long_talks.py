@@ -19,7 +19,7 @@ from chinwag.talk.usage import Usage
 from support.engine import ListKeeper, Player, Shelf, once
 
 WINDOW = 2_048
-TURNS = 1_000
+TURNS = 2_000  # 10,000 in a soak
 POLICIES = ["trim", "window", "prune", "compact"]
 SAID = [
     "How deep is the harbour at the second buoy, and who keeps the lamp there tonight?",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import msgspec
 import pytest
 
 from chinwag.context.counting import Counter
+from chinwag.engine import models
 from chinwag.engine.conversation import Conversation, Defaults
 from chinwag.engine.room import Rules
 from chinwag.engine.scale import MESSAGE_OVERHEAD, Scale
-from chinwag.providers.base import Profile, Terms
+from chinwag.errors import Unreachable
+from chinwag.providers.base import Profile, Request, Terms
+from chinwag.providers.catalog import Catalog, Row
 from chinwag.talk.delta import Ended, Stop, TextDelta, ThinkingDelta, UsageDelta
 from chinwag.talk.entry import AssistantSaid, Compacted, UserSaid
-from chinwag.talk.message import Call, Image, Text, Thinking
+from chinwag.talk.message import Call, Image, Message, Text, Thinking
 from chinwag.talk.session import Birth, Session, fold
 from chinwag.talk.usage import Usage
 from support.engine import ListKeeper, Player, Shelf, WordMeter, conversation, once
@@ -232,3 +236,48 @@ async def test_the_parts_always_add_up_to_the_whole():
     parts = filling.system + filling.tools + filling.summary + filling.history
     assert parts == talk.context().used == 4  # though we had thought of 54 for the prompt alone
     assert min(filling.system, filling.tools, filling.summary, filling.history) >= 0
+
+
+# -- servers that count ---------------------------------------------------------------------------
+
+
+class CountsSo(Player):
+    def __init__(self, outcome):
+        super().__init__()
+        self.outcome = outcome
+
+    async def count(self, request):
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        await asyncio.sleep(0 if self.outcome else 60)
+        return self.outcome
+
+
+@pytest.mark.parametrize("outcome", [None, Unreachable("gone")])
+async def test_a_server_that_cannot_count_now_changes_nothing(outcome, monkeypatch):
+    monkeypatch.setattr(models, "COUNT_PATIENCE", 0.01)
+    talk = conversation(CountsSo(outcome), model="some-model")
+    await talk.say("one two three", [].append)
+    before = talk.context()
+    assert await talk.counted() is None
+    assert talk.context() == before
+
+
+async def test_what_a_server_has_counted_is_the_base_of_what_is_said_next():
+    talk = conversation(CountsSo(500), model="some-model")
+    await talk.say("one two three", [].append)
+    assert await talk.counted() == 500
+    assert talk.context().used == 500
+    assert talk.context().exact
+    talk.settle(UserSaid(parts=(Text("four five six"),)), [].append)
+    assert talk.context().used == 500 + 3 + MESSAGE_OVERHEAD
+    talk.set_system("another prompt", [].append)
+    assert not talk.context().exact
+
+
+async def test_a_service_that_does_not_offer_it_is_not_asked():
+    address = "http://127.0.0.1:9"  # nobody is there: to ask would be an error
+    catalog = Catalog([Row(name="lab", dialect="openai", base_url=address, key="none")])
+    request = Request(model="m", messages=(Message.user("hi"),))
+    assert await catalog.provider("lab").count(request) is None
+    await catalog.aclose()

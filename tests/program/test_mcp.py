@@ -188,3 +188,23 @@ def test_a_chat_that_is_killed_leaves_nobody(world):
         while any(map(alive, found)) and time.monotonic() < limit:
             time.sleep(0.01)
         assert not any(map(alive, found))
+
+
+ROAD = """
+import sys
+sys.argv = ["chat", *sys.argv[1:]]
+from chinwag.boot import main
+try:
+    main()
+except SystemExit:
+    pass
+found = [m for m in sys.modules if m.split(".")[0] == "mcp" or m.startswith("chinwag.tools.mcp")]
+print("imported", sorted(found)[:3])
+"""
+
+
+def test_without_a_server_nothing_of_mcp_is_imported(world):
+    world.configure('model = "guide/guide"\n')
+    command = [sys.executable, "-c", ROAD, "models"]
+    done = subprocess.run(command, env=world.env, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("imported []\n")

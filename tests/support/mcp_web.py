@@ -113,9 +113,9 @@ def _result(body):
 
 
 @contextlib.contextmanager
-def served(mode="", target=""):
+def served(mode="", target="", port=0):
     """A server; ``url`` is where it is, ``asked`` are (method, headers, path) of what came."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
     server.daemon_threads = True
     server.mode, server.target, server.asked = mode, target, []
     server.url = f"http://127.0.0.1:{server.server_address[1]}/mcp"

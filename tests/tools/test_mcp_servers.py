@@ -324,6 +324,18 @@ async def test_a_tool_that_changes_its_description_is_withdrawn_until_seen():
         assert read(bench.shelf.data).servers["lab"].tools["lab__echo"].count("key along") == 1
 
 
+async def test_one_that_keeps_changing_its_word_is_stopped(monkeypatch):
+    monkeypatch.setattr("chinwag.tools.mcp.keeper.BREATH", 0.0)
+    monkeypatch.setattr("chinwag.tools.mcp.keeper.CHANGES", 3)
+    async with approved(small()) as bench:
+        for _ in range(6):
+            await bench.call("lab__fickle")
+            await asyncio.sleep(0.05)
+        await bench.until(lambda: bench.status().state is State.STOPPED)
+        assert bench.status().why == "it keeps changing what it offers"
+        assert len(bench.warned) <= 6
+
+
 async def test_a_call_that_was_looked_at_before_the_change_does_not_run():
     from chinwag.talk.message import Call
     from chinwag.tools.base import Scene

@@ -65,7 +65,7 @@ async def test_a_refused_key_says_so(monkeypatch):
         async with Bench(web(server)) as bench:
             await bench.servers.approve("web", bench.status("web").question.digest)
             await bench.until(lambda: bench.status("web").state is State.STOPPED)
-            assert bench.status("web").why
+            assert bench.status("web").why == "it answered 401 Unauthorized (see its key)"
     with served("closed") as server:
         async with approved(web(server, key="env:K"), secrets=token) as bench:
             assert (await bench.call("web__echo", {"text": "in"}))[0].content == "in"
@@ -90,7 +90,7 @@ async def test_an_address_where_nobody_is_says_so(monkeypatch):
     async with Bench(spec) as bench:
         await bench.servers.approve("web", bench.status("web").question.digest)
         await bench.until(lambda: bench.status("web").state is State.STOPPED)
-        assert "connect" in bench.status("web").why.lower()
+        assert bench.status("web").why.startswith("it cannot be reached: ")
 
 
 @pytest.mark.parametrize("seconds", [0, 0.003, 0.01, 0.03])
@@ -109,8 +109,24 @@ async def test_a_server_that_went_away_comes_back():
             assert (await bench.call("web__echo", {"text": "a"}))[0].content == "a"
             server.mode = "closed"
             result, _ = await bench.call("web__echo", {"text": "b"})
-            assert result.is_error
+            assert result.content == "Error: it answered 401 Unauthorized (see its key)"
             server.mode = ""
             await bench.servers.restart("web")
             await bench.ready("web")
             assert (await bench.call("web__echo", {"text": "c"}))[0].content == "c"
+
+
+async def test_a_server_that_is_gone_is_tried_again_until_it_is_back():
+    with served() as server:
+        port = server.server_address[1]
+        bench_of = approved(web(server))
+        bench = await bench_of.__aenter__()
+    try:
+        result, _ = await bench.call("web__echo", {"text": "a"})
+        assert "MCP server web is gone: it cannot be reached" in result.content
+        await bench.until(lambda: bench.status("web").state is State.PAUSED)
+        with served(port=port):
+            await bench.ready("web")
+            assert (await bench.call("web__echo", {"text": "b"}))[0].content == "b"
+    finally:
+        await bench_of.__aexit__(None, None, None)

@@ -119,16 +119,14 @@ async def compare(bench: Bench, words: list[str], hear: Ear) -> None:
         picked = sorted([*picked, other])
     columns = tuple(_column(session, beside, beside[k], shown) for k in picked)
     whole = "\n\n".join(f"**{escaped(c.head)}**\n\n{c.text}" for c in columns)
-    keep = " or ".join(f"/variant {k + 1}" for k in dict.fromkeys(picked))
     hear(Page("Answers compared", whole, columns))
-    say(hear, f"{keep} chooses the one the talk goes on from")
 
 
 def _column(session: Session, beside: list[int], n: int, shown: int) -> Column:
     entry = session.entry(n)
     text = (entry.text or entry.error) if isinstance(entry, AssistantSaid) else ""
-    here = " (in front)" if n == shown else ""
-    return Column(_named(session, beside, n) + here, text or "(nothing was said)")
+    here = "in front" if n == shown else f"/variant {beside.index(n) + 1} goes on from it"
+    return Column(f"{_named(session, beside, n)} · {here}", text or "(nothing was said)")
 
 
 COMMANDS: tuple[Command, ...] = (

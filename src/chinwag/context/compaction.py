@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
+from chinwag.context.counting import estimate
 from chinwag.errors import UsageError
 from chinwag.talk.message import Call, File, Image, Message, Result, Role, Text
 
@@ -134,10 +135,10 @@ def _nonsense(why: str) -> UsageError:
 
 
 def _newest_within(messages: Sequence[Message], tokens: int) -> int:
-    """How many of the newest messages fit, by the plain estimate of four characters a token."""
-    kept, left = 0, tokens * 4
+    """How many of the newest messages fit, by an estimate that knows one script from another."""
+    kept, left = 0, tokens
     for message in reversed(messages):
-        left -= len(_told(message)) + 16
+        left -= estimate(_told(message)) + 4
         if left < 0:
             break
         kept += 1

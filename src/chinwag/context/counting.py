@@ -45,6 +45,9 @@ LEAST_RATIO: Final = 0.5
 MOST_RATIO: Final = 5.0  # a tokenizer that knows single bytes only makes about four of one
 #: Below this many tokens a report is mostly overhead, and teaches nothing.
 LEAST_LESSON: Final = 20
+#: Texts counted lately: the system prompt and the newest message are asked about many times a turn.
+MOST_REMEMBERED: Final = 64
+LONGEST_REMEMBERED: Final = 20_000
 #: Models whose lessons are kept from run to run.
 MOST_LEARNT: Final = 500
 
@@ -206,6 +209,13 @@ def _ratios(data: bytes | None) -> dict[str, float]:
     return {model: r for model, r in found.items() if LEAST_RATIO <= r <= MOST_RATIO}
 
 
+def _count(text: str, name: str | None, encoding: Encoding | None) -> tuple[int, str]:
+    if encoding is None:
+        return estimate(text), ""
+    counted = encoded(text, encoding)
+    return counted.tokens, name if name and counted.exact else ""
+
+
 class Counter:
     """Counts for every model. Estimates until `load`, which takes about 0.2 s and is for a thread.
 
@@ -219,6 +229,7 @@ class Counter:
         self._earlier: Callable[[], bytes | None] | None = learnt
         self._ratios: dict[str, float] = {}
         self._changed = False
+        self._remembered: dict[tuple[str, str | None, bool], tuple[int, str]] = {}
 
     def ready(self, model: str) -> bool:
         """Whether nothing better would come of loading: the tokenizer is here, or cannot be."""
@@ -244,10 +255,15 @@ class Counter:
         """
         name = encoding_name(model)
         encoding = self._encodings.get(name or STAND_IN)
-        if encoding is None:
-            return estimate(text), ""
-        counted = encoded(text, encoding)
-        return counted.tokens, name if name and counted.exact else ""
+        if len(text) > LONGEST_REMEMBERED:
+            return _count(text, name, encoding)
+        key = (text, name, encoding is None)
+        found = self._remembered.get(key)
+        if found is None:
+            if len(self._remembered) >= MOST_REMEMBERED:
+                self._remembered = {}
+            found = self._remembered[key] = _count(text, name, encoding)
+        return found
 
     def count_text(self, text: str, model: str) -> Count:
         """``text`` for ``model``, corrected by what was learnt. Never raises."""

@@ -95,7 +95,8 @@ def is_cut(entry: AnyEntry) -> bool:
     """Whether this is the beginning of an answer, in words alone, that another may go on with."""
     return (
         isinstance(entry, AssistantSaid)
-        and entry.status in {Status.INTERRUPTED, Status.PARTIAL}
+        and entry.status is not Status.COMPLETE
+        and entry.status is not Status.FAILED
         and bool(entry.text.strip())
         and not any(isinstance(part, Call) for part in entry.parts)
     )
@@ -112,7 +113,16 @@ def _summary(session: Session) -> Iterator[Message]:
         yield Message.user(SUMMARY_HEAD + found[1].summary)
 
 
+def _only_words(parts: tuple[AnyPart, ...]) -> bool:
+    """Whether this is one text and nothing else, as most of what is said is: looked at first, for
+    a long talk is built anew for every request."""
+    return len(parts) == 1 and type(parts[0]) is Text
+
+
 def _message(entry: Spoken) -> Message | None:
+    if not isinstance(entry, ToolReturned) and _only_words(entry.parts):
+        role = Role.USER if isinstance(entry, UserSaid) else Role.ASSISTANT
+        return Message(role, entry.parts) if _is_text(entry.parts[0]) else None
     match entry:
         case UserSaid(parts=parts):
             asked = tuple(p for p in parts if isinstance(p, Image | File) or _is_text(p))
@@ -132,7 +142,7 @@ def _answer_parts(entry: AssistantSaid) -> tuple[AnyPart, ...]:
 
 
 def _is_text(part: AnyPart) -> bool:
-    return isinstance(part, Text) and bool(part.text.strip())
+    return isinstance(part, Text) and part.text != "" and not part.text.isspace()
 
 
 def _named(part: Image | File) -> Text:
@@ -175,6 +185,10 @@ def _answered(messages: Iterable[Message]) -> Iterator[Message]:
     for message in messages:
         if message.role is Role.TOOL:
             results += (p for p in message.parts if isinstance(p, Result))
+            continue
+        if not waiting and _only_words(message.parts):
+            results = []
+            yield message
             continue
         yield from _results(waiting, results)
         waiting = [(call, _told(call, taken)) for call in message.calls]

@@ -4,8 +4,8 @@ Invariants: the newest report of the model that answers next is the base, and on
 it is counted by us; where a server has left out some of a prompt in silence its report is neither
 learnt from nor a base. What our counts lack is parted in three: what lies before the talk (system
 prompt, tools, what a template makes of them), the talk so far, and what is newly said, of which the
-meter keeps a factor. Everything is O(1) in the length of the
-talk, but `sent`, which counts every word.
+meter keeps a factor. Everything is O(1) in the length of the talk, but `sent`, which counts every
+word.
 """
 
 from __future__ import annotations

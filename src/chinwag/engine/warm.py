@@ -132,6 +132,10 @@ class Talk(Protocol):
 
     def known(self, provider: str, model: str) -> Profile: ...
 
+    async def learn_profile(self) -> None:
+        """Ask what the model can do: what is sent depends on it."""
+        ...
+
     def request(self, key: Key, profile: Profile) -> Request: ...
 
 
@@ -221,6 +225,7 @@ class Warm:
             )
         if not session.tally.messages:
             raise UsageError("there is nothing to keep yet", hint="type a message first")
+        await self._talk.learn_profile()
         server = await warming.fingerprint(key[1])
         before = await self._load(session.id)
         self._refuse_useless(before, key, server)
@@ -276,6 +281,7 @@ class Warm:
         snapshot = await self._found(session)
         if snapshot is None:
             return Done(f"nothing was saved of this talk: {_ANEW}", "/warm save keeps it")
+        await self._talk.learn_profile()
         try:
             why = self.differs(snapshot) or await self._server_differs(snapshot, warming)
             if why:
@@ -376,7 +382,8 @@ class Warm:
             pass  # only a convenience: the next restore finds out again
 
     async def status(self) -> Sequence[tuple[str, str]]:
-        """What is kept, as (name, words). Asks no server."""
+        """What is kept, as (name, words). The server is asked what its model can do, no more."""
+        await self._talk.learn_profile()
         keeps = _level_words(self._warming())
         rows = [("model", "/".join(self._talk.choice)), ("what it keeps", keeps)]
         snapshot = await self._found(self._talk.session)
@@ -432,10 +439,7 @@ class Warm:
 
     async def _load(self, session_id: str) -> Snapshot | None:
         data = await asyncio.to_thread(self._kept.load, session_id)
-        try:
-            found = _SNAPSHOT.decode(data) if data else None
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return None  # it only ever saved time
+        found = _decoded(data)
         return found if found is not None and found.session == session_id else None
 
     async def _keep(self, snapshot: Snapshot) -> None:
@@ -460,6 +464,19 @@ class Warm:
 
 
 _SNAPSHOT: Final = msgspec.json.Decoder(Snapshot)
+
+
+def _decoded(data: bytes) -> Snapshot | None:
+    try:
+        return _SNAPSHOT.decode(data) if data else None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None  # it only ever saved time
+
+
+def left_behind(data: bytes) -> str:
+    """What a server still has of a session whose record this was; "" where it is no record."""
+    snapshot = _decoded(data)
+    return _stays(snapshot, "delete it there") if snapshot is not None else ""
 
 
 def is_useless(cached: int, tokens: int) -> bool:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -31,8 +32,13 @@ TRIES: Final = 5
 """Failures in a row after which a server is left alone."""
 LONG: Final = 60.0
 """Seconds after which a connection counts as having worked."""
+CHANGES: Final = 10
+"""Times a server may offer something else in one connection."""
+BREATH: Final = 0.2
+"""Seconds between two looks at a list that keeps changing."""
 PAUSES: Final = (0.5, 2.0, 8.0, 30.0)
 """Seconds before it is tried again, by how often it has failed."""
+_STATUSES: Final = frozenset(HTTPStatus)
 _T = TypeVar("_T")
 
 
@@ -95,6 +101,8 @@ class Keeper:
         self._relist = asyncio.Event()
         self._nudge = asyncio.Event()
         self._why = ""
+        self._refused = self._changes = 0
+        self._refusals: set[str] = set()
         self._flooded = self._leaving = False
         self._fails = 0
         self._asked_about = ""
@@ -127,6 +135,10 @@ class Keeper:
         self._set(question=asked, **what)
         if asked.digest and asked.digest != self._asked_about:
             self._asked_about = asked.digest
+            self._changes += 1
+            if self._changes > CHANGES:
+                self.flooded("it keeps changing what it offers")
+                return
             text = f"{asked.sentence}; /mcp approve {self.spec.name} shows it"
             self._home.say(text, warning=True)
 
@@ -163,6 +175,8 @@ class Keeper:
         self._ended.clear()
         self._relist.clear()
         self._flooded, self._why = False, ""
+        self._refusals.clear()
+        self._changes = 0
         if self._leaving:
             return True
         try:
@@ -176,7 +190,7 @@ class Keeper:
             self._why = f"{error.message}: {error.hint}"
             return True
         except Exception as error:  # noqa: BLE001 - a server's fault, the SDK's: said in words, survived
-            self._why = self._why or _words(error)
+            self._why = self._why or self._in_words(_words(error))
         finally:
             self._link = None
             self._ended.set()
@@ -219,6 +233,7 @@ class Keeper:
                 self._relist.clear()
                 await self._look(link)
                 await self._look_further(link)
+                await asyncio.sleep(BREATH)
 
     async def _look(self, link: Link) -> None:
         """Read what it offers, and offer of it what was approved."""
@@ -277,9 +292,22 @@ class Keeper:
     def said(self, text: bytes) -> None:
         self.log.add(text)
 
+    def refused(self, status: int) -> None:
+        self._refused = status
+
+    def _in_words(self, text: str) -> str:
+        """``text``, with what a server at an address answered where the SDK does not say it."""
+        if text != "Server returned an error response" or not self._refused:
+            return text
+        phrase = HTTPStatus(self._refused).phrase if self._refused in _STATUSES else ""
+        hint = " (see its key)" if self._refused in {401, 403} else ""
+        return f"it answered {self._refused} {phrase}".rstrip() + hint
+
     def asked(self, what: str) -> None:
         self.log.note(what)
-        self._home.say(f"MCP server {self.spec.name}: {what}")
+        if what not in self._refusals:
+            self._refusals.add(what)
+            self._home.say(f"MCP server {self.spec.name}: {what}")
 
     def tools_changed(self) -> None:
         self._relist.set()
@@ -318,13 +346,20 @@ class Keeper:
         try:
             await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait({answer}, timeout=0.05)  # it may have come just before the end
-            if answer.done() and not (answer.exception() and gone.done()):
-                return answer.result()
+            done = answer.done() and not answer.cancelled()
+            if done and not (answer.exception() and gone.done()):
+                return self._result(answer)
             raise ToolFailed(f"MCP server {self.spec.name} is gone: {self._why or 'it ended'}")
         finally:
             gone.cancel()
             answer.cancel()
             await asyncio.wait({answer}, timeout=1)
+
+    def _result(self, answer: asyncio.Future[_T]) -> _T:
+        try:
+            return answer.result()
+        except ToolFailed as error:
+            raise ToolFailed(self._in_words(error.message), hint=error.hint) from None
 
     async def approve(self, digest: str) -> str:
         """Take what was shown under ``digest`` as approved. Raises CommandError; returns words."""
@@ -386,4 +421,6 @@ def _words(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "it was not ready in time"
     text = " ".join(str(error).split())[:300]
+    if type(error).__name__.startswith("Connect"):  # of the SDK's own HTTP library
+        return f"it cannot be reached: {text}"
     return text or type(error).__name__

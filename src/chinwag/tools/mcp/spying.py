@@ -32,6 +32,10 @@ class Told(Protocol):
         """Something beside the protocol."""
         ...
 
+    def refused(self, status: int) -> None:
+        """An HTTP answer that is an error."""
+        ...
+
     def asked(self, what: str) -> None:
         """A sentence about something that was refused."""
         ...

@@ -64,6 +64,8 @@ class Web:
                 raise ToolFailed("it sent us to another address", hint="configure that address")
 
         async def coming(response: Any) -> None:
+            if response.status_code >= 400:
+                tell.refused(response.status_code)
             packed = response.headers.get("content-encoding", "identity").lower()
             if packed not in {"", "identity"}:
                 tell.flooded("it sent a packed answer, which it was asked not to")
