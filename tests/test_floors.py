@@ -24,7 +24,21 @@ FLOORS = (
     {"frontends.plain", "frontends.jsonl", "frontends.face", "frontends.tui"},
     {"roof"},
 )
-ROOF = {"__init__", "__main__", "served", "mcp_shell", "cli_mcp", "arming", "attach", "boot", "cli", "cli_sessions", "completing", "files", "lists"} | {
+ROOF = {
+    "__init__",
+    "__main__",
+    "served",
+    "mcp_shell",
+    "cli_mcp",
+    "arming",
+    "attach",
+    "boot",
+    "cli",
+    "cli_sessions",
+    "completing",
+    "files",
+    "lists",
+} | {
     *("porter", "printed", "roads", "shelf", "wiring"),
 }
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

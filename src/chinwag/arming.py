@@ -1,12 +1,13 @@
 """The tools of a run, made from what the person set: part of wiring, imported where they are used.
 
 Invariants: rules come from the command line, the person's own config.toml and rules.toml, and from
-keys pressed; never from the environment, which a folder's own files may set. What cannot be
-understood is refused before anything begins.
+keys pressed (for the folder that was worked in); never from the environment, which a folder's own
+files may set. What cannot be understood is refused before anything begins.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
@@ -43,21 +44,24 @@ def tooling(loaded: Loaded, places: Places, *, attended: bool) -> Tooling:
     told = loaded.settings.tools
     mode, given = _said(told.approve)
     kept = read_rules(places.rules_file)
-    allow = (*given, *map(parse, told.allow), *map(parse, kept.allow))
+    root = _root(told)
+    here = kept.folders.get(os.path.realpath(root), ())
+    allow = (*given, *map(parse, told.allow), *map(parse, kept.allow), *map(parse, here))
     own = (places.data, places.state, places.config)
     forbidden = [p for p in own if not any(p != o and p.is_relative_to(o) for o in own)]
     make = partial(made, forbidden=forbidden)
     names = _names(told, loaded.settings.mcp)
+    everything = "all" in _words(told.offer)
     return Tooling(
         Toolbox(make(n for n in names if n in NAMES)),
-        offer="all" if told.offer == "all" else names,
-        root=_root(told),
+        offer="all" if everything else names,
+        root=root,
         policy=Policy(mode, attended=attended),
         rules=Rules(allow=allow, deny=tuple(map(parse, kept.deny))),
         bounds=Bounds(steps=told.max_steps),
         limits=Limits(seconds=told.seconds),
-        keep=_Keeping(places.rules_file),
-        servers=told.offer == "all" or loaded.origin("tools.offer") == "default",
+        keep=_Keeping(places.rules_file, os.path.realpath(root)),
+        servers=everything or loaded.origin("tools.offer") == "default",
         more=More(NAMES, lambda name: make([name])[0]),
     )
 
@@ -70,13 +74,16 @@ def _said(approve: str) -> tuple[Mode, tuple[Rule, ...]]:
         return Mode.ASK, parse_list(approve)
 
 
+def _words(offer: str | tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(offer.replace(",", " ").split()) if isinstance(offer, str) else offer
+
+
 def _names(told: ToolSettings, servers: Collection[str]) -> tuple[str, ...]:
     """The tools that are offered from the beginning, `SERVER__tool` when its server brings it.
 
     Raises UsageError for a name nobody knows.
     """
-    offer = told.offer
-    words = tuple(offer.replace(",", " ").split()) if isinstance(offer, str) else offer
+    words = _words(told.offer)
     if words in (("none",), ()):
         return ()
     names = tuple(dict.fromkeys(n for w in words for n in (USUAL if w == "all" else (w,))))
@@ -107,10 +114,12 @@ def _not_from_elsewhere(loaded: Loaded) -> None:
 
 
 class _Keeping:
-    """Writes rules down, off the loop."""
+    """Writes rules down, off the loop: what is allowed, for the folder that tools work in now;
+    what is forbidden, for everywhere."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, root: str) -> None:
         self._path = path
+        self._root = root
 
     async def __call__(self, rule: Rule, *, allow: bool) -> None:
         await aside(partial(self._write, rule, allow=allow))
@@ -120,7 +129,9 @@ class _Keeping:
         text = str(rule)
         if allow:
             deny = tuple(d for d in kept.deny if parse(d).tool != rule.tool)
-            fresh = KeptRules((*(a for a in kept.allow if a != text), text), deny)
+            here = (*(a for a in kept.folders.get(self._root, ()) if a != text), text)
+            fresh = KeptRules(kept.allow, deny, {**kept.folders, self._root: here})
         else:
-            fresh = KeptRules(kept.allow, (*(d for d in kept.deny if d != text), text))
+            denied = (*(d for d in kept.deny if d != text), text)
+            fresh = KeptRules(kept.allow, denied, kept.folders)
         write_rules(self._path, fresh)

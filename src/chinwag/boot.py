@@ -23,10 +23,13 @@ if MYPY:
 _WITH_VALUE = frozenset(
     (
         "-m --model -p --provider -s --system -n --session -t --temperature --max-tokens --top-p"
-        " --stop --tools --approve -o --option --reasoning --schema --budget --store --data-dir --config --theme"
+        " --stop --tools --approve -o --option --reasoning --schema --budget --store --data-dir"
+        " --config --theme"
     ).split()
 )
-_ALONE = frozenset("-c --continue --private --no-tools --vi --no-mouse -q --quiet -v --verbose".split())
+_ALONE = frozenset(
+    "-c --continue --private --no-tools --vi --no-mouse -q --quiet -v --verbose".split()
+)
 _MAYBE = frozenset(("-r", "--resume"))
 
 ENTER_SCREEN = b"\x1b[?1049h\x1b[?25l"
@@ -233,7 +236,8 @@ class EarlyScreen:
         try:
             if not self._handed_over:
                 _write(LEAVE_SCREEN)
-            termios.tcsetattr(0, termios.TCSADRAIN, self._found)
+            # At once: a terminal that has stopped reading is not waited for.
+            termios.tcsetattr(0, termios.TCSANOW, self._found)
         except (OSError, termios.error):
             pass  # the terminal has gone: nobody is left to give it back to
 

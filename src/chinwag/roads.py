@@ -373,8 +373,9 @@ def _screen(house: House, asked: Asked, early: EarlyScreen | None) -> int:
     private = desk.conversation.private
     words = "" if private else farewell(desk.session, _columns(), saved=desk.lasting)
     if words and not asked.quiet:
-        sys.stdout.write(words)
-        sys.stdout.flush()
+        from chinwag.frontends.tui.terminal import last_words
+
+        last_words(words)
     return ANSWERED
 
 

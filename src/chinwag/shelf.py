@@ -330,7 +330,7 @@ def _forget_warm(records: WarmFolder, session_id: str) -> None:
     """What was kept to resume it quickly goes too; a file on a server is named."""
     data = records.load(session_id)
     if data:
-        from chinwag.engine.warm import left_behind
+        from chinwag.engine.snapshots import left_behind
 
         records.drop(session_id)
         if said := left_behind(data):

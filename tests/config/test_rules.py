@@ -17,10 +17,15 @@ def test_nothing_is_kept_where_there_is_no_file(tmp_path):
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-@given(st.lists(texts, max_size=4), st.lists(texts, max_size=2))
-def test_what_is_written_is_read(tmp_path_factory, allow, deny):
+@given(
+    st.lists(texts, max_size=4),
+    st.lists(texts, max_size=2),
+    st.dictionaries(texts, st.lists(texts, min_size=1, max_size=2), max_size=2),
+)
+def test_what_is_written_is_read(tmp_path_factory, allow, deny, folders):
     path = tmp_path_factory.mktemp("rules") / "config" / "rules.toml"
-    kept = KeptRules(tuple(allow), tuple(deny))
+    here = {folder: tuple(rules) for folder, rules in folders.items()}
+    kept = KeptRules(tuple(allow), tuple(deny), here)
     write_rules(path, kept)
     assert read_rules(path) == kept
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

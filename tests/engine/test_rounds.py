@@ -457,6 +457,21 @@ async def test_the_taint_survives_resuming():
     assert len(fetch.ran) == 1
 
 
+async def test_a_copy_of_what_was_imported_is_as_foreign():
+    from chinwag.engine.approvals import is_tainted
+    from chinwag.talk.entry import UserSaid
+    from chinwag.talk.message import Text
+    from chinwag.talk.session import begin, fold
+
+    talk, _ = talk_with(Noting("clock"))
+    said = UserSaid(parts=(Text("hello"),))
+    await talk.begin_from(fold(begin(imported="chatgpt"), said), deaf)
+    assert is_tainted(talk.session)
+    await talk.fork(deaf)
+    assert talk.session.birth.parent
+    assert is_tainted(talk.session)
+
+
 # -- however it ends ----------------------------------------------------------------------------
 
 

@@ -126,10 +126,11 @@ def test_an_answer_may_use_a_servers_tool_where_a_rule_allows_it(world):
         lab(world, m)
         add(world)
         assert world.chat("mcp", "test", "lab", "--yes").code == 0
-        run = world.chat("--approve", "lab__echo", "when?", seconds=60)
+        words = ("--tools", "lab__echo", "--approve", "lab__echo", "when?")
+        run = world.chat(*words, seconds=60)
         assert (run.code, run.out) == (0, "done\n"), run.err
         first, second = asked_of(m)
-        assert "lab__echo" in [t["function"]["name"] for t in first["tools"]]
+        assert [t["function"]["name"] for t in first["tools"]] == ["lab__echo"]
         assert second["messages"][-1]["content"] == "28 at 05:40"
 
 
@@ -166,6 +167,38 @@ def test_the_line_repl_approves_lists_attaches_and_prompts(world):
         run = world.chat("what is in @lab:note://one ?", seconds=60)
         assert (run.code, run.out) == (0, "read it\n"), run.err
         assert "buy bread" in json.dumps(asked_of(m)[-1])
+
+
+def test_no_tools_means_no_servers_and_an_unknown_tool_is_refused(world):
+    with model(Reply(sse(said("plain"), finish()))) as m:
+        lab(world, m)
+        add(world)
+        run = world.chat("--no-tools", "hi", seconds=60)
+        assert (run.code, run.out, run.err) == (0, "plain\n", "")
+        run = world.chat("--tools", "other__echo", "hi", seconds=60)
+        assert run.code == 2
+        assert "there is no tool called 'other__echo'" in run.err
+
+
+def test_on_the_screen_a_server_is_looked_at_and_said_yes_to(world):
+    world.configure('model = "guide/guide"\n')
+    add(world)
+    with world.enter(rows=40, columns=110) as person:
+        person.wait_for("lab has not been approved yet")
+        person.say("/mcp approve lab")
+        shown = person.wait_for("Not now", 20)
+        assert "command: " in shown
+        assert "mcp_server.py" in shown.replace("\n", "")
+        person.press("down")
+        person.press("enter")
+        person.wait_for("lab__echo", 60)
+        person.say("/mcp")
+        person.wait_for("ready", 20)
+        person.press("escape")
+        person.press("ctrl-d")
+        assert person.exit_code(20) == 0
+        assert person.restored() == []
+    assert world.chat("mcp", "list", "--json").json[0]["approved"] is True
 
 
 def test_a_chat_that_is_killed_leaves_nobody(world):

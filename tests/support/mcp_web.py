@@ -37,6 +37,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         server = self.server
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if server.gone:  # a connection that outlived it
+            self.close_connection = True
+            return
         server.asked.append((body.get("method"), dict(self.headers), self.path))
         mode = server.mode
         if mode == "closed" and self.headers.get("Authorization") != "Bearer token-1":
@@ -117,13 +120,14 @@ def served(mode="", target="", port=0):
     """A server; ``url`` is where it is, ``asked`` are (method, headers, path) of what came."""
     server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
     server.daemon_threads = True
-    server.mode, server.target, server.asked = mode, target, []
+    server.mode, server.target, server.asked, server.gone = mode, target, [], False
     server.url = f"http://127.0.0.1:{server.server_address[1]}/mcp"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield server
     finally:
+        server.gone = True
         server.shutdown()
         thread.join()
         server.server_close()

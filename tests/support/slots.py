@@ -51,6 +51,7 @@ class Slots:
                     "model_path": "/models/tiny.gguf",
                     "build_info": self.build,
                     "chat_template": "{{ messages }}",
+                    "modalities": {"vision": False},
                 }
             )
         if url.path == "/slots":
@@ -93,7 +94,7 @@ class Slots:
     def _said(self, body):
         self.bodies.append(body)
         slot = body.get("id_slot", 0)
-        words = [w for m in body["messages"] for w in (m["role"], *m["content"].split())]
+        words = [w for m in body["messages"] for w in (m["role"], *str(m["content"]).split())]
         before = self.held[slot]
         cached = next(
             (n for n, (a, b) in enumerate(zip(before, words, strict=False)) if a != b),

@@ -18,7 +18,7 @@ ALL = Policy(Mode.ALL)
 
 
 class Noting(Tool):
-    """Gives ``gives`` (a text, an Output, an exception) after ``seconds``; ``ran`` says with what."""
+    """Gives ``gives`` (a text, an Output, an exception) after ``seconds``; notes what ``ran``."""
 
     def __init__(self, name, gives="done", *, seconds=0.0, schema=ANY, risk=Risk.READ, **more):
         self.spec = ToolSpec(name, f"What {name} does.", schema, risk, **more)

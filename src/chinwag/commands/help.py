@@ -27,6 +27,7 @@ TOPICS: tuple[tuple[str, str], ...] = (
     ("pipes", "Pipes and scripts"),
     ("configuration", "Configuration"),
     ("tokens", "Tokens and the window"),
+    ("tools", "Tools"),
     ("mcp", "Servers of tools (MCP)"),
     ("screen", "The screen and its keys"),
     ("privacy", "Privacy"),

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from chinwag.commands.bench import Bench
 from chinwag.commands.table import Command, Group, Kind
-from chinwag.commands.words import escaped, first_words, plural, say, table
-from chinwag.errors import UsageWrong
+from chinwag.commands.words import escaped, first_words, plural, say, table, warn
+from chinwag.errors import CommandError, UsageWrong
 from chinwag.talk.event import Ear, Page
 
 if TYPE_CHECKING:
@@ -88,21 +88,30 @@ async def allow(bench: Bench, words: list[str], hear: Ear) -> None:
     if not text:
         raise UsageWrong("which calls are to run unasked?", usage=_ALLOW)
     tooling, rule = _tooling(bench), parse(text)
-    tooling.toolbox.chosen([rule.tool])  # raises for a tool nobody knows
+    tooling.known(rule.tool)  # raises for a tool nobody knows
+    forbidden = [r for r in tooling.rules("").deny if r.tool == rule.tool]
+    if forbidden and not always:
+        raise CommandError(
+            f"{rule.tool} is forbidden for good: {forbidden[0]}",
+            hint="--always lifts that, and allows it in this folder",
+        )
     if always:
         await tooling.allow(rule)
     tooling.allow_here(rule, bench.conversation.session.id, seconds)
-    how_long = "from now on" if always else "in this session"
+    how_long = "in this folder from now on" if always else "in this session"
     if seconds is not None:
         how_long = f"in this session, for {plural(int(seconds) // 60 or 1, 'minute')}"
-    say(hear, f"{rule} runs unasked {how_long}")
+    if tooling.asks_always(rule.tool):
+        warn(hear, f"{rule.tool} is asked about every time, whatever the rules say")
+    else:
+        say(hear, f"{rule} runs unasked {how_long}")
 
 
 def _asked(line: str) -> tuple[str, float | None, bool]:
     """The rule, for how many seconds, and whether for good."""
     seconds: float | None = None
     always = False
-    while found := re.search(r"\s+--(always|for\s+(\d+)\s*([smh]))\s*$", line):
+    while found := re.search(r"(?:^|\s+)--(always|for\s+(\d+)\s*([smh]))\s*$", line):
         line = line[: found.start()]
         always = always or found[1] == "always"
         if found[2]:
@@ -140,8 +149,8 @@ COMMANDS: tuple[Command, ...] = (
         detail="A rule is a tool's name, `clock`, or a name with patterns for its arguments: "
         "`read_file(path=docs/*)`. `*` stands for anything; an argument that is not named has to "
         "be left out, unless `*` comes last, as in `read_file(path=docs/*, *)`. It holds in this "
-        "session; `--for 30m` ends it after a time, `--always` writes it down for good in "
-        "rules.toml. Once text from elsewhere has come into the talk (a fetched page), what can "
-        "let data out is asked about again, whatever the rules say.",
+        "session; `--for 30m` ends it after a time, `--always` writes it down in rules.toml, for "
+        "the folder you work in. Once text from elsewhere has come into the talk (a fetched page), "
+        "what can let data out is asked about again, whatever the rules say.",
     ),
 )

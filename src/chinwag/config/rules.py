@@ -23,10 +23,11 @@ _HEAD: Final = "# Written by chinwag: what tools may do unasked, and what they m
 
 
 class KeptRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rules as texts."""
+    """Rules as texts: what is allowed everywhere, in one folder alone, and what is forbidden."""
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
+    folders: dict[str, tuple[str, ...]] = {}
 
 
 def read_rules(path: Path) -> KeptRules:
@@ -64,6 +65,8 @@ def _read(text: str, path: Path) -> KeptRules:
 def write_rules(path: Path, rules: KeptRules) -> None:
     """Put these in the file's place. Raises ConfigError."""
     text = f"{_HEAD}allow = {_listed(rules.allow)}\ndeny = {_listed(rules.deny)}\n"
+    folders = [f"{_text(f)} = {_listed(allow)}\n" for f, allow in rules.folders.items() if allow]
+    text += "".join(["\n[folders]\n", *folders]) if folders else ""
     try:
         write_private(path, text.encode("utf-8", "replace"))
     except OSError as error:
@@ -74,8 +77,11 @@ def write_rules(path: Path, rules: KeptRules) -> None:
         ) from None
 
 
+def _text(text: str) -> str:
+    """A TOML text: a JSON one is that, but for one control character."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def _listed(rules: Iterable[str]) -> str:
-    """A TOML list; a JSON text is a TOML text, but for one control character."""
-    texts = (json.dumps(rule, ensure_ascii=False).replace("\x7f", "\\u007f") for rule in rules)
-    lines = [f"    {text},\n" for text in texts]
+    lines = [f"    {_text(rule)},\n" for rule in rules]
     return f"[\n{''.join(lines)}]" if lines else "[]"

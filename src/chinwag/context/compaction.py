@@ -138,7 +138,8 @@ def _newest_within(messages: Sequence[Message], tokens: int) -> int:
     """How many of the newest messages fit, by an estimate that knows one script from another."""
     kept, left = 0, tokens
     for message in reversed(messages):
-        left -= estimate(_told(message)) + 4
+        text = _told(message)
+        left -= max(estimate(text), len(text) // 4) + 4  # rather too much: short words cost more
         if left < 0:
             break
         kept += 1

@@ -74,8 +74,9 @@ from chinwag.talk.tool import ToolSpec
 
 if TYPE_CHECKING:  # a talk without tools has none of this
     from chinwag.engine.rounds import Rounds
+    from chinwag.engine.snapshots import Kept
     from chinwag.engine.tooling import Tooling
-    from chinwag.engine.warm import Kept, Warm
+    from chinwag.engine.warm import Warm
     from chinwag.talk.event import Verdict
 
 SAVE_PATIENCE = 5.0  # seconds a request waits for the disk before it goes out all the same
@@ -201,10 +202,11 @@ class Conversation(Shelf):
     def warm(self) -> Warm:
         """What a server keeps of what it has read: `save`, `restore`, `drop`."""
         if self._warm is None:
-            from chinwag.engine import warm
+            from chinwag.engine.snapshots import InMemory
+            from chinwag.engine.warm import Warm
 
-            kept = self._snapshots() if self._snapshots is not None else warm.InMemory()
-            self._warm = warm.Warm(self, self._stoppable, kept)
+            kept = self._snapshots() if self._snapshots is not None else InMemory()
+            self._warm = Warm(self, self._stoppable, kept)
         return self._warm
 
     @property
@@ -485,7 +487,8 @@ class Conversation(Shelf):
             options=self.options,
             tools=self.tools,
         )
-        return built, used + tokens, exact and bool(tokenizer)
+        more = tokens if tokenizer else self._scale.meter.corrected(self.choice[1], tokens)
+        return built, used + more, exact and bool(tokenizer)
 
     async def learn_profile(self) -> None:
         """Ask what is known of the model that answers next, so that the window is true early."""
@@ -683,6 +686,17 @@ class Conversation(Shelf):
         self.settle(Titled(title=title), hear)
 
     # -- sessions (shelf.py) ------------------------------------------------------------------
+
+    async def open(self, session_id: str, hear: Ear) -> None:
+        await super().open(session_id, hear)
+        if self._snapshots is None or self.following:
+            return
+        record = await asyncio.to_thread(self._snapshots().load, session_id)
+        if record and self.session.id == session_id:
+            from chinwag.engine.snapshots import offered
+
+            if said := offered(record):
+                hear(Notice(said))
 
     async def delete(self, session_id: str, hear: Ear) -> None:
         await super().delete(session_id, hear)

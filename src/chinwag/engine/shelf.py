@@ -331,7 +331,7 @@ class Shelf(ABC):
         return self._copied(self.session, title or f"{self.session.title} (fork)")
 
     def _copied(self, old: Session, title: str) -> Session:
-        fresh = begin(parent=old.id, parent_at=len(old))
+        fresh = begin(parent=old.id, parent_at=len(old), imported=old.birth.imported)
         return fold_all(fresh, [*old.entries, self._stamped(Titled(title=title))])
 
     async def conflicted(self, lost: str, hear: Ear) -> None:

@@ -17,7 +17,7 @@ import msgspec
 
 from chinwag.engine.approvals import Decision, Lasting, Policy, Rules, decide
 from chinwag.engine.rules import Rule
-from chinwag.errors import UsageError
+from chinwag.errors import UsageError, nearest
 from chinwag.talk.tool import ToolSpec
 from chinwag.tools.base import Limits, Ready, Tool, Toolbox
 
@@ -110,10 +110,22 @@ class Tooling:
         """Offer a tool from now on, or no more. Raises UsageError with near names."""
         if on and name not in self.toolbox and self._more and name in self._more.names:
             self.toolbox.add(self._more.make(name))
-        self.toolbox.chosen([name])  # raises where there is none
+        self.known(name)
         (self._off.discard if on else self._off.add)(name)
         if on:
             self._on.add(name)
+
+    def known(self, name: str) -> None:
+        """Raises UsageError, with near names, for a tool that cannot be turned on here."""
+        if name not in self.names:
+            near = nearest(name, self.names) or self.names
+            hint = f"there is {', '.join(near)}" if near else "no tools are set up"
+            raise UsageError(f"there is no tool called {name!r}", hint=hint)
+
+    def asks_always(self, name: str) -> bool:
+        """Whether no rule answers for it, as far as is known."""
+        tool = self.toolbox.get(name)
+        return tool is not None and tool.spec.always_ask
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -11,8 +11,6 @@ the record goes. A talk that was saved or restored in a slot goes on in that slo
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
@@ -20,6 +18,18 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from chinwag.engine.models import Key
+from chinwag.engine.snapshots import (
+    Kept,
+    Snapshot,
+    about,
+    decoded,
+    digest,
+    in_vain,
+    is_useless,
+    prefix_of,
+    resumed,
+    stays,
+)
 from chinwag.errors import ChinwagError, ProviderError, UsageError
 from chinwag.providers.base import (
     Options,
@@ -37,40 +47,7 @@ from chinwag.talk.session import Session
 
 KEPT: Final = "30 minutes"  # how long Ollama's models stay loaded, once they were asked to
 FORGET_WITHIN: Final = 5.0  # seconds a deletion waits for a server to empty its file
-_LEAST: Final = 0.1  # of what was read back: less reused means that restoring does nothing
-
 _ANEW: Final = "the talk is read anew, and nothing is lost"
-
-
-class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of a file on a llama.cpp server. Sizes in bytes, times ISO 8601 (UTC).
-
-    ``address`` and ``server`` are fingerprints: of where it is, and of model file, build, window
-    and template ("" where the server does not say). ``prefix`` is that of the first ``messages``
-    messages with system prompt and tools; ``covered`` the newest entry among them. ``cached`` is
-    what the first answer after the newest restore reused, None before that.
-    """
-
-    session: str
-    provider: str
-    model: str
-    address: str
-    server: str
-    slot: int
-    file: str
-    covered: int
-    messages: int
-    prefix: str
-    tokens: int
-    bytes: int = 0
-    at: str = ""
-    cached: int | None = None
-    format: int = 1
-
-    @property
-    def useless(self) -> bool:
-        """Whether restoring it was tried, and the server read everything anew all the same."""
-        return self.cached is not None and is_useless(self.cached, self.tokens)
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -79,38 +56,6 @@ class Done(msgspec.Struct, frozen=True):
     said: str
     hint: str = ""
     warmth: Warmth | None = None
-
-
-class Kept(Protocol):
-    """Where records are kept, one for each session. Blocks."""
-
-    def load(self, session_id: str) -> bytes:
-        """What is there; b"" where nothing is, or nothing that can be read."""
-        ...
-
-    def keep(self, session_id: str, data: bytes) -> None:
-        """Raises StoreError's family."""
-        ...
-
-    def drop(self, session_id: str) -> None:
-        """Raises StoreError's family."""
-        ...
-
-
-class InMemory:
-    """For talks that are kept nowhere else either."""
-
-    def __init__(self) -> None:
-        self._records: dict[str, bytes] = {}
-
-    def load(self, session_id: str) -> bytes:
-        return self._records.get(session_id, b"")
-
-    def keep(self, session_id: str, data: bytes) -> None:
-        self._records[session_id] = data
-
-    def drop(self, session_id: str) -> None:
-        self._records.pop(session_id, None)
 
 
 class Talk(Protocol):
@@ -207,7 +152,7 @@ class Warm:
             why = "it did not answer in time"
         await self._remove(session_id)
         if why:
-            hear(Notice(_stays(snapshot, why), Level.WARNING))
+            hear(Notice(stays(snapshot, why), Level.WARNING))
 
     async def _save(self) -> Done:
         key, warming = self._talk.choice, self._some()
@@ -235,7 +180,7 @@ class Warm:
         try:
             request = self._talk.request(key, self._talk.known(*key))
             slot = _slot_asked(request, slot)
-            file = f"{session.id}-{_digest(*key, server)[:8]}.slot"
+            file = f"{session.id}-{digest(*key, server)[:8]}.slot"
             made = await warming.save(request, file, slot)
             if not made.tokens:
                 raise ProviderError(f"{key[0]} wrote a file with nothing in it", model=key[1])
@@ -260,7 +205,7 @@ class Warm:
         await self._keep(snapshot)
         left = ""
         if before is not None and (before.address, before.file) != (snapshot.address, file):
-            left = _stays(before, "it is of another model or server")
+            left = stays(before, "it is of another model or server")
         return Done(f"{_written(made)}; the server's file {file} holds this talk", left, made)
 
     def _refuse_useless(self, before: Snapshot | None, key: Key, server: str) -> None:
@@ -328,7 +273,7 @@ class Warm:
             why = await self._emptied(snapshot)
             await self._remove(session_id)
             said = "what was kept of this talk is gone, here and on the server"
-            return Done(_stays(snapshot, why) if why else said)
+            return Done(stays(snapshot, why) if why else said)
         warming = self._some()
         if warming.level is WarmLevel.SNAPSHOT:
             return Done("nothing is kept of this talk")
@@ -365,10 +310,10 @@ class Warm:
         snapshot = due.snapshot
         useless = is_useless(cached, snapshot.tokens)
         if not useless:
-            hear(Notice(_resumed(answer, cached, snapshot)))
+            hear(Notice(resumed(answer, cached, snapshot)))
         elif (pair := (snapshot.server, snapshot.model)) not in self._useless:
             self._useless.add(pair)
-            hear(Notice(_in_vain(cached, snapshot), Level.WARNING))
+            hear(Notice(in_vain(cached, snapshot), Level.WARNING))
         if due.own and not self._talk.private:
             checked = msgspec.structs.replace(snapshot, cached=cached)
             task = asyncio.ensure_future(self._note(checked))
@@ -388,7 +333,7 @@ class Warm:
         rows = [("model", "/".join(self._talk.choice)), ("what it keeps", keeps)]
         snapshot = await self._found(self._talk.session)
         if snapshot is not None:
-            rows += _about(snapshot, self._talk.session)
+            rows += about(snapshot, self._talk.session)
             why = self.differs(snapshot)
             rows.append(("restore", f"not possible: {why}" if why else "possible"))
         pin = self._pins.get(self._talk.session.id)
@@ -439,7 +384,7 @@ class Warm:
 
     async def _load(self, session_id: str) -> Snapshot | None:
         data = await asyncio.to_thread(self._kept.load, session_id)
-        found = _decoded(data)
+        found = decoded(data)
         return found if found is not None and found.session == session_id else None
 
     async def _keep(self, snapshot: Snapshot) -> None:
@@ -463,48 +408,6 @@ class Warm:
                 await asyncio.gather(*both, return_exceptions=True)
 
 
-_SNAPSHOT: Final = msgspec.json.Decoder(Snapshot)
-
-
-def _decoded(data: bytes) -> Snapshot | None:
-    try:
-        return _SNAPSHOT.decode(data) if data else None
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None  # it only ever saved time
-
-
-def left_behind(data: bytes) -> str:
-    """What a server still has of a session whose record this was; "" where it is no record."""
-    snapshot = _decoded(data)
-    return _stays(snapshot, "delete it there") if snapshot is not None else ""
-
-
-def is_useless(cached: int, tokens: int) -> bool:
-    """Whether so little of what was read back was reused that it must have been read anew."""
-    return cached < tokens * _LEAST
-
-
-def prefix_of(request: Request, messages: int) -> str:
-    """A digest of what a model reads first: system prompt, tools and so many messages."""
-    head = {
-        "model": request.model,
-        "system": request.system,
-        "thinking": request.options.reasoning,
-        "tools": msgspec.to_builtins(request.tools),
-        "messages": msgspec.to_builtins(request.messages[:messages]),
-    }
-    return _digest(json.dumps(head, sort_keys=True))  # half surrogate pairs are no obstacle
-
-
-def _digest(*texts: str) -> str:
-    """16 hexadecimal digits of SHA-256 over ``texts``, each apart."""
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
-
-
-def _warming_of(provider: Provider) -> Warming | None:
-    return provider.warming() if isinstance(provider, Warms) else None
-
-
 def _held(session: Session) -> int:
     """Tokens a slot holds after the last answer, as the server reported them; 0 unless it did."""
     last = session.last_answer
@@ -526,24 +429,6 @@ def _read(made: Warmth) -> str:
     return f"{made.tokens:,} tokens read back in {made.milliseconds / 1000:,.1f} s"
 
 
-def _stays(snapshot: Snapshot, why: str) -> str:
-    return f"{snapshot.provider} still has the file {snapshot.file}, which holds the talk: {why}"
-
-
-def _resumed(answer: AssistantSaid, cached: int, snapshot: Snapshot) -> str:
-    anew = max(0, (answer.usage.input or 0) - cached)
-    first = f", first word after {answer.first:,.1f} s" if answer.first else ""
-    reused = f"{min(cached, snapshot.tokens):,} of {snapshot.tokens:,} tokens reused"
-    return f"resumed: {reused}, {anew:,} read anew{first}"
-
-
-def _in_vain(cached: int, snapshot: Snapshot) -> str:
-    return (
-        f"the server said it had read {snapshot.tokens:,} tokens back, but reused {cached:,}: "
-        f"for {snapshot.model} on this server it does nothing"
-    )
-
-
 def _level_words(warming: Warming | None) -> str:
     match warming.level if warming is not None else WarmLevel.NONE:
         case WarmLevel.NONE:
@@ -557,17 +442,5 @@ def _level_words(warming: Warming | None) -> str:
             return "what it has read, on its own disk, where it runs with --slot-save-path"
 
 
-def _about(snapshot: Snapshot, session: Session) -> list[tuple[str, str]]:
-    since = len(session) - snapshot.covered
-    size = f", {snapshot.bytes / 1e6:,.1f} MB" if snapshot.bytes else ""
-    own = "" if snapshot.session == session.id else ", of the session this is a copy of"
-    rows = [
-        ("saved", f"{snapshot.at[:16].replace('T', ' ')} UTC{own}"),
-        ("it holds", f"{snapshot.tokens:,} tokens{size}, up to #{snapshot.covered}"),
-        ("said since", f"{max(0, since):,} entries"),
-        ("on the server", f"slot {snapshot.slot}, file {snapshot.file}"),
-    ]
-    if snapshot.cached is not None:
-        told = f"{snapshot.cached:,} of {snapshot.tokens:,} tokens reused"
-        rows.append(("last restore", told))
-    return rows
+def _warming_of(provider: Provider) -> Warming | None:
+    return provider.warming() if isinstance(provider, Warms) else None

@@ -70,7 +70,7 @@ def question(asked: ApprovalAsked) -> str:
     ways = ["yes", "no"]
     if asked.rule:
         lines.append(f"  the rule: {asked.rule}")
-        ways[1:1] = ["session", "always (by the rule)"]
+        ways[1:1] = ["session", "always (by the rule, in this folder)"]
     if asked.never:
         ways.append(f"never (no call of {asked.never})")
     lines.append(f"{', '.join(ways)}; anything else is a no, and told to the model")

@@ -261,10 +261,12 @@ async def test_one_line_a_call_opens_to_all_of_it():
     content = "\n".join(f"row {n}" for n in range(5))
     said = [
         AssistantSaid(parts=(Text("I look."), Call("c1", "read_file", '{"path": "a.md"}'))),
-        ToolReturned(result=Result("c1", "read_file", content)),
+        ToolReturned(result=Result("c1", "read_file", content), note="a note", size=70_000),
     ]
     async with pilot(FakeDesk(fold_all(blank(), said))) as p:
         assert "→ read_file  path=a.md" in p.text()
         assert "row 4" not in p.text()
+        assert "a note" not in p.text()
         await p.press("ctrl+o")
         assert "row 4" in p.text()
+        assert "a note · the whole output is kept: 70,000 bytes" in p.text()

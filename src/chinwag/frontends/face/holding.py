@@ -346,7 +346,8 @@ def _store_url(asked: Plan) -> str:
 
 def _reborn(old: Session) -> Session:
     """The same under an id of its own."""
-    return fold_all(begin(parent=old.id, parent_at=len(old)), old.entries)
+    fresh = begin(parent=old.id, parent_at=len(old), imported=old.birth.imported)
+    return fold_all(fresh, old.entries)
 
 
 def _means(header: Header, name: str) -> bool:

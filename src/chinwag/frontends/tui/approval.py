@@ -43,7 +43,7 @@ def choices(asked: ApprovalAsked) -> tuple[Choice, ...]:
     if asked.rule:
         found += [
             Choice(Verdict.SESSION, "yes, in this session by this rule", allows=True),
-            Choice(Verdict.ALWAYS, "yes, always by this rule", allows=True),
+            Choice(Verdict.ALWAYS, "yes, always in this folder by this rule", allows=True),
         ]
     if asked.never:
         found.append(Choice(Verdict.NEVER, f"never: no call of {asked.never}", allows=False))

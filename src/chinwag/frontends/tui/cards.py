@@ -50,6 +50,15 @@ def returned(result: Result, seconds: float, folds: Folds) -> list[Line]:
     return indented([[(style, f"← {one(first, room - width(more))}{more}")]], columns)
 
 
+def besides(note: str, size: int, folds: Folds) -> list[Line]:
+    """What is for the person alone, where it is opened: a note, and how much is kept whole."""
+    if not folds.tools:
+        return []
+    kept = f"the whole output is kept: {size:,} bytes" if size else ""
+    said = " · ".join(filter(None, (note, kept)))
+    return plain(said, folds.columns, "class:notice") if said else []
+
+
 def summary(arguments: str) -> str:
     """The arguments on one line (raw): `path=notes.md lines=3`, or as they came."""
     found = _object(arguments)

@@ -76,6 +76,8 @@ class InputDraft:
                 self._put_aside(text, pastes)
             return
         self._pastes.bring_back(pastes)
+        if not pastes and cursor is None:
+            text = self._pastes.shortened(text)
         self.buffer.text = text
         self.buffer.cursor_position = len(text) if cursor is None else min(cursor, len(text))
 

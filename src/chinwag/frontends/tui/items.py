@@ -109,8 +109,8 @@ def _said(n: int, entry: AnyEntry, folds: Folds) -> list[Line]:
         case UserSaid(parts=parts):
             head = header(str(n), "you", "class:you", clock(entry.at), columns)
             return [head, *_user(parts, columns)]
-        case ToolReturned(result=result, seconds=seconds):
-            return cards.returned(result, seconds, folds)
+        case ToolReturned(result=result, seconds=seconds, note=note, size=size):
+            return [*cards.returned(result, seconds, folds), *cards.besides(note, size, folds)]
         case SystemSet(text=text):
             words = one(text, columns) if text else "none from here on"
             return [clipped([("class:meta", f" {n}  system  "), ("class:meta", words)], columns)]

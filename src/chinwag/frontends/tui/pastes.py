@@ -10,6 +10,9 @@ from collections.abc import Iterable
 
 MOST_LINES = 20
 MOST_CHARACTERS = 4000
+MOST_LINES_BACK = 400
+MOST_CHARACTERS_BACK = 40_000
+"""What is given back (a message taken back) stands there whole up to so much."""
 
 
 def unfolded(text: str, pastes: Iterable[tuple[str, str]]) -> str:
@@ -34,6 +37,12 @@ class Pastes:
             return self._named(text, f"pasted {lines} lines")
         if len(text) > MOST_CHARACTERS:
             return self._named(text, f"pasted {len(text)} characters")
+        return text
+
+    def shortened(self, text: str) -> str:
+        """Text that comes back, folded where nobody would want to edit it here."""
+        if text.count("\n") > MOST_LINES_BACK or len(text) > MOST_CHARACTERS_BACK:
+            return self.fold(text)
         return text
 
     def unfold(self, text: str) -> str:

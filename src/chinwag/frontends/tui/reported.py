@@ -33,6 +33,8 @@ _TOLD = re.compile(
     r"|27;(?P<xheld>\d+);(?P<xcode>\d+)~|(?P<focus>[IO]))"
 )
 _BEGUN = re.compile(r"\x1b\[\d[\d:;]*\Z")
+_MOUSE = re.compile(r"\x1b\[<\d{1,4};\d{1,5};\d{1,5}[mM]")
+"""The one form that is asked for."""
 _PASTE: Final = "\x1b[200~"
 _SHIFT, _ALT, _CTRL, _OTHER = 1, 2, 4, 8 | 16 | 32
 
@@ -92,7 +94,14 @@ class Reports:
         self._feed: Callable[[str], None] = parser.feed
         self._focused = focused
         self._held = ""
+        self._press: Callable[[KeyPress], None] = parser.feed_key_callback
         parser.feed = self.feed
+        parser.feed_key_callback = self.press
+
+    def press(self, key: KeyPress) -> None:
+        """Pass on a key; a report of the mouse that is none would break who reads it."""
+        if key.key is not Keys.Vt100MouseEvent or _MOUSE.fullmatch(key.data):
+            self._press(key)
 
     def feed(self, data: str) -> None:
         """Pass on what is read, reports as keys."""
@@ -133,6 +142,6 @@ class Reports:
         code, held = int(found["code"] or found["xcode"]), int(found["held"] or found["xheld"] or 1)
         key = as_old(code, (held - 1) & 63, int(found["base"] or 0))
         if isinstance(key, Keys):
-            self._parser.feed_key_callback(KeyPress(key, "\x1b" if key is Keys.Escape else ""))
+            self._press(KeyPress(key, "\x1b" if key is Keys.Escape else ""))
         else:
             self._pass(key)

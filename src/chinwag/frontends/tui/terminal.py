@@ -120,12 +120,37 @@ def _nothing() -> None:
     return
 
 
+def last_words(text: str) -> None:
+    """Write to stdout, but wait for no terminal that has stopped reading."""
+    stdout: Any = sys.stdout
+    stdout.flush()
+    try:
+        fd = _own(stdout)
+    except (OSError, ValueError):
+        stdout.write(text)
+        stdout.flush()
+        return
+    try:
+        left = text.encode("utf-8", "replace")
+        while left and select.select([], [fd], [], LAST_WORDS)[1]:
+            left = left[os.write(fd, left) :]
+    except OSError:
+        pass  # it is gone
+    finally:
+        os.close(fd)
+
+
+def _own(stdout: Any) -> int:
+    """A descriptor of our own, that does not block, for the terminal of stdout."""
+    name = os.ttyname(stdout.fileno())
+    return os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+
+
 def open_terminal() -> Vt100_Output:
     """Our own way to the terminal of stdout; the ordinary one where that cannot be had."""
     stdout: Any = sys.stdout
     try:
-        name = os.ttyname(stdout.fileno())
-        fd = os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        fd = _own(stdout)
     except (OSError, ValueError):
         return Vt100_Output.from_pty(stdout, term=os.environ.get("TERM"))
     return Terminal(stdout, fd)

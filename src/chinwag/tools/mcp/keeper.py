@@ -38,6 +38,8 @@ BREATH: Final = 0.2
 """Seconds between two looks at a list that keeps changing."""
 PAUSES: Final = (0.5, 2.0, 8.0, 30.0)
 """Seconds before it is tried again, by how often it has failed."""
+_CLOSED: Final = "Connection closed"
+"""What the SDK says to those who wait when a connection ends."""
 _STATUSES: Final = frozenset(HTTPStatus)
 _T = TypeVar("_T")
 
@@ -309,7 +311,7 @@ class Keeper:
             self._refusals.add(what)
             self._home.say(f"MCP server {self.spec.name}: {what}")
 
-    def tools_changed(self) -> None:
+    def lists_changed(self) -> None:
         self._relist.set()
 
     # -- what is asked of it ------------------------------------------------------------------
@@ -342,12 +344,15 @@ class Keeper:
     async def _of(self, asked: Awaitable[_T]) -> _T:
         """The answer; or, as soon as the connection is gone, the reason."""
         answer = asyncio.ensure_future(asked)
+        answer.add_done_callback(lambda late: late.cancelled() or late.exception())
         gone = asyncio.ensure_future(self._ended.wait())
         try:
             await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait({answer}, timeout=0.05)  # it may have come just before the end
-            done = answer.done() and not answer.cancelled()
-            if done and not (answer.exception() and gone.done()):
+            failed = answer.done() and (answer.cancelled() or answer.exception() is not None)
+            if failed and (answer.cancelled() or str(answer.exception()) == _CLOSED):
+                await asyncio.wait({gone}, timeout=1)  # the reason is on its way
+            if answer.done() and not answer.cancelled() and not (failed and gone.done()):
                 return self._result(answer)
             raise ToolFailed(f"MCP server {self.spec.name} is gone: {self._why or 'it ended'}")
         finally:

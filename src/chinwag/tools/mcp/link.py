@@ -46,7 +46,7 @@ class Prompt(msgspec.Struct, frozen=True):
 class Changes(Protocol):
     """Who hears that a list is another by now."""
 
-    def tools_changed(self) -> None: ...
+    def lists_changed(self) -> None: ...
 
 
 class Missing(ToolError):
@@ -125,7 +125,7 @@ class Link:
         try:
             async with self._client.listen(tools_list_changed=True) as told:
                 async for _ in told:
-                    changes.tools_changed()
+                    changes.lists_changed()
         except ListenNotSupportedError:
             return
 
@@ -151,9 +151,15 @@ async def connected(transport: Any, changes: Changes, *, old: bool) -> AsyncIter
 
     from chinwag import __version__
 
+    lists = (
+        mcp_types.ToolListChangedNotification,
+        mcp_types.ResourceListChangedNotification,
+        mcp_types.PromptListChangedNotification,
+    )
+
     async def heard(message: Any) -> None:
-        if isinstance(message, mcp_types.ToolListChangedNotification):
-            changes.tools_changed()
+        if isinstance(message, lists):
+            changes.lists_changed()
 
     client = Client(
         transport,

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from chinwag.text.safe import strip_tags_from_tools
 from chinwag.tools.canonical import BAR
 
 MOST_TOOLS: Final = 256
@@ -76,8 +77,11 @@ def _fault(one: Definition, seen: set[str], taken: bool, count: int) -> str:  # 
         return "its arguments are no object"
     if _deep(one.schema, DEEPEST):
         return f"its schema is nested more than {DEEPEST} deep"
-    if len(msgspec.json.encode(one)) > MOST_BYTES:
+    whole = msgspec.json.encode(one)
+    if len(whole) > MOST_BYTES:
         return f"its description and schema take more than {MOST_BYTES >> 10} KB"
+    if strip_tags_from_tools(whole.decode())[1]:
+        return "it holds characters that nobody sees, and a model reads"
     return ""
 
 

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
+import msgspec
+
 from chinwag.errors import ArgumentsUnfit, CommandError, ToolFailed, UsageError, nearest
 from chinwag.talk.fits import misfit
 from chinwag.talk.message import AnyPart
@@ -135,18 +137,31 @@ class Servers:
         self._theirs, self._over = asyncio.get_running_loop(), asyncio.Event()
         self._book = read(self._shelf.read())
         self._keepers = {name: Keeper(spec, self) for name, spec in self.specs.items()}
-        tasks = [asyncio.ensure_future(keeper.run()) for keeper in self._keepers.values()]
+        tasks = [asyncio.ensure_future(self._kept(keeper)) for keeper in self._keepers.values()]
         self._begun.set()
         over = asyncio.ensure_future(self._over.wait())
         try:
-            await asyncio.wait({over, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-            await over  # a keeper that fell over leaves the others alone
+            await over
         finally:
             for keeper in self._keepers.values():
                 keeper.leave()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=_LEAVE)
+
+    async def _kept(self, keeper: Keeper) -> None:
+        """A keeper that falls over leaves the others alone, and is said to have fallen."""
+        try:
+            await keeper.run()
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: seen, and the talk goes on
+            why = f"{type(error).__name__}: {error}"
+            self.changed(
+                msgspec.structs.replace(keeper.status, state=State.STOPPED, why=why, offered={})
+            )
+            self.say(
+                f"MCP server {keeper.spec.name} is stopped by a mistake of ours: {why}",
+                warning=True,
+            )
 
     # -- what keepers ask for, on their loop --------------------------------------------------
 

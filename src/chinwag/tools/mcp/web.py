@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from chinwag.errors import ToolFailed
 from chinwag.tools.mcp.flow import FRAME, Flood, Flow, too_long
-from chinwag.tools.mcp.spec import origin
+from chinwag.tools.mcp.spec import LOOPBACK, origin
 from chinwag.tools.mcp.spying import Told, spied
 
 _CONNECT = 15.0
@@ -78,6 +78,7 @@ class Web:
             headers=headers,
             timeout=httpx2.Timeout(_CONNECT, read=_SILENCE),
             follow_redirects=False,
+            trust_env=home[1] not in LOOPBACK,  # no proxy is asked for what is on this machine
             event_hooks={"request": [leaving], "response": [coming]},
         )
 
