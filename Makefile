@@ -24,7 +24,7 @@ help:
 	@echo "make bench     time to first paint and echo, cost of frames and of tokens"
 	@echo "make soak      the whole suite with twenty times as many random rounds"
 	@echo "make screens   accept the screens as they look now"
-	@echo "make demo      show the sessions in sessions.example/"
+	@echo "make demo      show the sessions in sessions.example/ (ARGS=--svg: the README's picture)"
 	@echo "make redis     a throw-away Redis on loopback, until Ctrl+C (PORT=6390)"
 	@echo "make lock      renew requirements/*.txt (needs uv)"
 	@echo "make models    make the snapshot of windows and prices from the list that is pinned here"

@@ -20,7 +20,7 @@ import msgspec
 from chinwag.commands.attaching import mentioned
 from chinwag.commands.bench import Bench
 from chinwag.commands.parse import Called, Slip, Talk, parse
-from chinwag.commands.table import MOST_SUGGESTIONS, Sources, Suggestion, Table
+from chinwag.commands.table import MOST_SUGGESTIONS, Sources, Suggestion, Table, at_path
 from chinwag.engine.conversation import Conversation
 from chinwag.engine.drafting import Drafting
 from chinwag.engine.windows import Windows
@@ -226,7 +226,9 @@ class Desk:
     def complete(self, line: str, cursor: int) -> list[Suggestion]:
         if line.startswith(NAMES_A_MODEL):
             self._renew_models()
-        return self.table.complete(line, cursor, self._sources) or self._resources(line[:cursor])
+        found = self.table.complete(line, cursor, self._sources)
+        before = line[:cursor]
+        return found or [*self._resources(before), *at_path(before, self._sources)]
 
     def _resources(self, before: str) -> list[Suggestion]:
         """What an unfinished ``@server:…`` may become."""

@@ -630,4 +630,5 @@ def _paths(typed: str) -> Iterable[str]:
         return
     for path in names:
         if path.name.startswith(start) and (start.startswith(".") or not path.name.startswith(".")):
-            yield f"{folder}/{path.name}" if "/" in typed else path.name
+            name = f"{path.name}/" if path.is_dir() else path.name
+            yield f"{folder}/{name}" if "/" in typed else name

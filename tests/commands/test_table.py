@@ -170,3 +170,16 @@ def test_a_command_of_ones_own():
 
     table = Table([Command("x", "does x", Group.PROGRAM, run)])
     assert table.find("x").line == "/x"
+
+
+def test_an_at_path_is_completed_in_the_middle_of_a_message():
+    names = ["notes.txt", "my file.txt", "notes/"]
+    sources = Sources(paths=lambda typed: [n for n in names if n.startswith(typed)])
+    found = at_path("what is in @no", sources)
+    assert [(s.text, s.start, s.detail) for s in found] == [
+        ("@notes.txt", 11, "goes with the message"),
+        ("@notes/", 11, "folder"),
+    ]
+    assert [s.text for s in at_path("@my", sources)] == ['@"my file.txt"']
+    assert [s.text for s in at_path('and @"my fi', sources)] == ['@"my file.txt"']
+    assert at_path("a@no", sources) == at_path("@no ", sources) == at_path("/copy @no", sources) == []

@@ -13,7 +13,21 @@ from chinwag.frontends.jsonl import StreamEar, WholeEar
 from chinwag.frontends.plain import PlainEar, extracted, first_code
 from chinwag.talk.delta import Ended, Stop, TextDelta, ThinkingDelta, UsageDelta
 from chinwag.talk.entry import AssistantSaid, Status, UserSaid
-from chinwag.talk.event import Failed, Following, Settled
+from chinwag.talk.event import (
+    Choice,
+    Column,
+    EditorAsked,
+    Failed,
+    Following,
+    Hit,
+    Level,
+    Notice,
+    Offered,
+    Page,
+    Settled,
+    Sought,
+    ThemeAsked,
+)
 from chinwag.talk.message import Text
 from chinwag.talk.session import begin, fold
 from chinwag.talk.usage import Usage
@@ -156,4 +170,23 @@ def test_reading_along_shows_who_writes_and_what_is_said_there():
     before = err.getvalue()
     ear(Settled(1, said, session))
     assert err.getvalue() == before
+    assert out.getvalue() == ""
+
+
+def test_what_a_screen_would_do_is_told_in_words():
+    out, err = io.StringIO(), io.StringIO()
+    ear = PlainEar(out, err)
+    ear(Sought("tram", (Hit(3, "you", "where the tram stops"),)))
+    ear(Offered("branches", (Choice("● 3 you: why?", "/branches 3", "2 messages"),)))
+    ear(Notice("answer 1 of 2", Level.BRIEF))
+    ear(Page("Answers compared", "**one**\n\nfirst", (Column("one", "first"),)))
+    ear(ThemeAsked("dark"))
+    ear(EditorAsked("from here"))
+    told = err.getvalue()
+    assert "3 you: where the tram stops" in told
+    assert "/branches 3  ● 3 you: why? · 2 messages" in told
+    assert "answer 1 of 2" in told
+    assert "**one**" in told
+    assert "no colours here" in told
+    assert ear.to_edit == "from here"
     assert out.getvalue() == ""

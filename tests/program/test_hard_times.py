@@ -70,6 +70,15 @@ def is_kept(world):
     assert drafted(world)
 
 
+def settled(person, quiet=0.6):
+    """Wait until the program has dealt with what it was sent, as its stillness shows."""
+    limit, since = time.monotonic() + 15, time.monotonic()
+    while time.monotonic() - since < quiet:
+        assert time.monotonic() < limit, "it never comes to rest"
+        if person.pump(0.05):
+            since = time.monotonic()
+
+
 def asked_back(person) -> bool:
     """Whether the terminal was asked to tell keys as before, as often as to tell them apart."""
     raw = bytes(person.raw)
@@ -113,6 +122,7 @@ def test_junk_bytes(world, quick, seed):
         for piece in pieces:
             person.send(piece)
             person.pump()
+        settled(person)
         for key in ("escape", "escape", "ctrl-l"):
             person.press(key)
             time.sleep(0.15)
@@ -156,6 +166,7 @@ def test_a_long_paste_in_the_draft_survives_the_end(world, quick):
         assert person.restored() == []
     with world.enter("--continue") as person:
         person.wait_for("[pasted 20000 lines]")
+        person.wait_for("4,000,000")  # the window is known
         person.press("enter")
         person.wait_traced("rested", 1)
         person.press("ctrl-d")

@@ -93,6 +93,27 @@ def test_leaving_gives_the_normal_screen_back_with_the_last_words(tmux):
     assert tmux.run("display", "-p", "#{alternate_on} #{cursor_flag}").split() == ["0", "1"]
 
 
+def test_the_program_is_suspended_and_comes_back_as_it_was(tmux):
+    tmux.open(80, 20, CHAT)
+    tmux.wait("›")
+    tmux.keys("hello there", "Enter")
+    tmux.wait("saved")
+    while "esc stops" in tmux.screen():
+        time.sleep(0.1)
+    tmux.keys("a draft")
+    there = tmux.wait("› a draft")
+    tmux.keys("C-z")
+    assert "before" in tmux.wait("Stopped")
+    assert tmux.run("display", "-p", "#{alternate_on} #{cursor_flag}").split() == ["0", "1"]
+    tmux.keys("echo typed", "Enter")
+    tmux.wait("\ntyped")
+    tmux.keys("fg", "Enter")
+    back = tmux.wait("› a draft")
+    assert back.split("\n")[:2] == there.split("\n")[:2]
+    tmux.keys("C-c", "C-d")
+    tmux.wait("chat --resume")
+
+
 def test_an_answer_streams_scrolls_and_is_read_back(tmux):
     tmux.open(60, 16, *played())
     tmux.wait("›")

@@ -190,6 +190,23 @@ def test_by_lines_a_person_is_asked(world, served):
     assert [bool(r.get("is_error")) for r in results(world)] == [False, True]
 
 
+def test_one_answer_at_a_terminal_asks_too(world, served):
+    (world.home / "notes.txt").write_text("the harbour is quiet")
+    line = 'call read_file {"path": "notes.txt"}'
+    with world.open("--tools", "read_file", line) as person:
+        person.wait_for("run it?")
+        person.send("y\r")
+        person.wait_for("The tool said: the harbour is quiet")
+        assert person.exit_code() == 0
+    with world.open("--tools", "read_file", line) as person:
+        person.wait_for("run it?")
+        person.send("\x03")
+        person.exit_code()
+        assert "quiet" not in person.screen()
+    stopped = world.documents()[-1]["messages"][-1]
+    assert stopped["content"] == "Error: read_file was not run: the person stopped it."
+
+
 def test_on_the_screen_a_person_decides(world, served):
     (world.home / "notes.txt").write_text("the harbour is quiet")
     with world.enter("--tools", "read_file") as person:

@@ -1,7 +1,8 @@
 """`make demo`: the three sessions of sessions.example/ in the real program, in a throw-away folder.
 
 On a terminal the picker opens on copies of them (nothing you do reaches the originals, the guide
-answers, no key is needed); into a pipe they are printed.
+answers, no key is needed); into a pipe they are printed. With `--svg` the picture of the README is
+made instead.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ def copies(folder: Path) -> list[str]:
 
 
 def main() -> int:
+    if "--svg" in sys.argv[1:]:
+        sys.path.insert(0, str(ROOT / "tests"))
+        from support.screenshot import main as shoot
+
+        return shoot()
     with tempfile.TemporaryDirectory(prefix="chinwag-demo-") as name:
         ids = copies(Path(name))
         common = ["--data-dir", name]

@@ -6,10 +6,12 @@ import asyncio
 
 from chinwag.engine.approvals import Mode, Policy
 from chinwag.engine.tooling import Tooling
-from chinwag.talk.delta import CallDelta, Ended, Stop
+from chinwag.talk.delta import CallDelta, Ended, Stop, TextDelta
+from chinwag.talk.entry import ToolReturned
 from chinwag.talk.event import ApprovalAsked
 from chinwag.talk.tool import Risk, ToolSpec
 from chinwag.tools.base import Output, Tool, Toolbox
+from support.engine import Player, conversation
 
 ANY = {"type": "object", "properties": {}, "additionalProperties": True}
 UNATTENDED = Policy(Mode.NEVER)
@@ -78,3 +80,21 @@ class Answering:
 
     def _answer(self, event, verdict, word):
         self.taken.append(self.talk.answer_approval(event.call.id, event.digest, verdict, word))
+
+
+DONE = [TextDelta("It is noon."), Ended(Stop.END)]
+
+
+def deaf(event):
+    return None
+
+
+def results(talk):
+    return [e.result for e in talk.session.entries if isinstance(e, ToolReturned)]
+
+
+def talk_with(*tools, answers=(), policy=ALL, **more):
+    player = Player(*answers)
+    talk = conversation(player)
+    talk.use(tooling(*tools, policy=policy, **more))
+    return talk, player

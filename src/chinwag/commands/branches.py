@@ -77,7 +77,7 @@ async def variant(bench: Bench, words: list[str], hear: Ear) -> None:
     goal = beside[wanted % len(beside)]
     if goal != shown:
         talk.rewind(talk.session.leaf(goal), hear, why="variant")
-    text = f"{_named(talk.session, beside, goal)}; /compare shows them side by side"
+    text = f"{_named(talk.session, beside, goal)} · /compare"
     hear(Notice(text, Level.BRIEF))
 
 

@@ -353,3 +353,19 @@ def _values(option: str) -> list[tuple[str, str]]:
 def _paths(asked: _Asked, sources: Sources, mark: str = "") -> Iterator[Suggestion]:
     for path in sources.paths(asked.typed.removeprefix(mark)):
         yield Suggestion(mark + _quoted(path), asked.start, path, "")
+
+
+def at_path(before: str, sources: Sources) -> list[Suggestion]:
+    """What an unfinished `@path` at the end of a message may become."""
+    word = re.search(r"(?:^|\s)(@(?:[\"'][^\"']*|\S*))$", before)
+    if word is None or before.startswith("/"):
+        return []
+    asked = _Asked(word[1].replace('"', "").replace("'", ""), word.start(1), "")
+    return [*_files(asked, sources)][:MOST_SUGGESTIONS]
+
+
+def _files(asked: _Asked, sources: Sources) -> Iterator[Suggestion]:
+    for path in sources.paths(asked.typed.removeprefix("@")):
+        what = "folder" if path.endswith("/") else "goes with the message"
+        name = path if re.fullmatch(r"[^\s'\"\\]+", path) else f'"{path}"'
+        yield Suggestion(f"@{name}", asked.start, path, what)

@@ -27,13 +27,13 @@ from chinwag.engine import refusals
 from chinwag.engine import request as requests
 from chinwag.engine.asking import Asking, CouldNotAsk
 from chinwag.engine.budget import Purse
+from chinwag.engine.calling import SAVE_PATIENCE, Calling
 from chinwag.engine.fitting import Fitting
 from chinwag.engine.models import Key, Models
 from chinwag.engine.options import merged
 from chinwag.engine.promises import Directory, Keeper, Knowledge, Meter, Nothing, Retrying
 from chinwag.engine.room import Filling, Rules
 from chinwag.engine.scale import Scale, held
-from chinwag.engine.shelf import Shelf
 from chinwag.engine.telling import Asked, Telling
 from chinwag.engine.turn import Outcome, answer
 from chinwag.errors import BudgetSpent, ChinwagError, ContextOverflow, SessionLocked, UsageError
@@ -70,16 +70,12 @@ from chinwag.talk.event import (
 )
 from chinwag.talk.message import AnyPart, Call, Image, Text
 from chinwag.talk.session import Session, begin, fold, fold_all
-from chinwag.talk.tool import ToolSpec
 
 if TYPE_CHECKING:  # a talk without tools has none of this
     from chinwag.engine.rounds import Rounds
     from chinwag.engine.snapshots import Kept
     from chinwag.engine.tooling import Tooling
     from chinwag.engine.warm import Warm
-    from chinwag.talk.event import Verdict
-
-SAVE_PATIENCE = 5.0  # seconds a request waits for the disk before it goes out all the same
 
 LEAST_RESULT = 2000  # bytes of a tool's output that a model is told, however small its window
 BYTES_A_TOKEN = 3
@@ -105,7 +101,7 @@ class Context(msgspec.Struct, frozen=True):
     exact: bool
 
 
-class Conversation(Shelf):
+class Conversation(Calling):
     """The engine. Frontends and commands talk to it; it talks to the rooms by their promises."""
 
     def __init__(
@@ -150,11 +146,7 @@ class Conversation(Shelf):
         self.overrides: Mapping[str, Any] = {}  # options of the command line: never written
         self._stop: asyncio.Event | None = None
         self.pending: tuple[AnyPart, ...] = ()  # goes with the next message
-        #: Why the last turn has no (whole) answer; None where it has, or a person stopped it.
-        self.failure: ChinwagError | None = None
         self._draft = DraftCount()
-        self._tooling: Tooling | None = None
-        self._rounds: Rounds | None = None
         self._snapshots = snapshots
         self._warm: Warm | None = None
 
@@ -179,24 +171,6 @@ class Conversation(Shelf):
     @property
     def options(self) -> Options:
         return merged(self.defaults.options, {**self.session.options, **self.overrides})
-
-    @property
-    def tools(self) -> Sequence[ToolSpec]:
-        """What is offered to the model that answers next."""
-        return self._tooling.offered() if self._tooling else ()
-
-    @property
-    def tooling(self) -> Tooling | None:
-        """What may be called, and on whose word; None where nothing may."""
-        return self._tooling
-
-    def use(self, tooling: Tooling | None) -> None:
-        """What may be called from now on."""
-        self._tooling, self._rounds = tooling, None
-        if tooling is not None:
-            from chinwag.engine.rounds import Rounds
-
-            self._rounds = Rounds(self, tooling)
 
     @property
     def warm(self) -> Warm:
@@ -435,10 +409,11 @@ class Conversation(Shelf):
         self, key: Key, hear: Ear, stop: asyncio.Event, leave: Leave = at_once
     ) -> Outcome | None:
         """An answer; and where it calls tools, what they give and the next one, to the last."""
+        spent = self.spent
         outcome = await self._turn(*key, hear, stop, leave)
         if self._rounds is None:
             return outcome
-        return await self._rounds.follow(outcome, hear, stop)
+        return await self._rounds.follow(outcome, hear, stop, spent)
 
     async def _turn(
         self, provider: str, model: str, hear: Ear, stop: asyncio.Event, leave: Leave = at_once
@@ -574,13 +549,6 @@ class Conversation(Shelf):
 
     # -- tools (rounds.py) --------------------------------------------------------------------
 
-    def answer_approval(self, call_id: str, digest: str, verdict: Verdict, word: str = "") -> bool:
-        """What a person says to the call that waits; ``word`` goes to the model with a no.
-
-        False, and nothing happens, where no call waits that is just the one that was shown.
-        """
-        return self._rounds is not None and self._rounds.answer(call_id, digest, verdict, word)
-
     @property
     def spent(self) -> Decimal:
         """US dollars that went for answers so far, where prices are known."""
@@ -591,25 +559,10 @@ class Conversation(Shelf):
         leave = self._when_safe(len(self.session), hear, stop, "what the tools gave")
         return await self._turn(*key, hear, stop, leave)
 
-    def ends_early(self, why: ChinwagError, hear: Ear) -> None:
-        """The turn ends without a whole answer."""
-        self.failure = why
-        hear(failed(why))
+    def _made(self, tooling: Tooling) -> Rounds:
+        from chinwag.engine.rounds import Rounds
 
-    async def on_record(self, hear: Ear) -> None:
-        """Returns when the calls are safe, or known not to be savable now."""
-        through = len(self.session)
-        if self._on_disk and not await self._keeper.safe(self.session.id, through, SAVE_PATIENCE):
-            hear(Notice("the calls could not be saved yet; they run all the same", Level.WARNING))
-
-    async def put_away(self, data: bytes, hear: Ear) -> str:
-        """Keep a long output beside the session; its SHA-256, "" where it cannot be kept."""
-        try:
-            return await self._keeper.call(lambda store: store.put_blob(data))
-        except ChinwagError as error:
-            text = f"the whole output could not be kept: {error.message}"
-            hear(Notice(text, Level.WARNING))
-            return ""
+        return Rounds(self, tooling)
 
     def room_for_results(self, count: int) -> int:
         """Bytes each of ``count`` results may have: together at most half of what fits."""

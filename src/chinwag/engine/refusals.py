@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from chinwag.errors import BadRequest, ChinwagError
+from chinwag.errors import BadRequest, ChinwagError, ModelUnknown
 from chinwag.providers.base import Options, Request
 from chinwag.talk.message import Image
 
@@ -37,12 +37,19 @@ _UNSUPPORTED = (
     r"|cannot (?:both )?be (?:specified|set|used)|must be unset|may only be set|is not enabled"
     r"|cannot find field|extra inputs|not available|must be a string"
 )
-_TOOL = r"(?i)\btools?\b|tool_choice|\bfunction[ _]?call"
+_NO_TOOLS = (
+    r"(?i)not support(?:s|ed)? (?:the )?(?:tools?\b|function)"
+    r"|\btools?(?: use| calling| parameter)?[\"'`]? (?:is|are) not (?:yet )?(?:supported|available)"
+    r"|(?:unsupported|unknown|unrecognized|extra)[^.]{0,40}[\"'`:]\s*tools\b"
+    r"|enable-auto-tool-choice|tools param requires|no endpoints found that support tool"
+)
 _PICTURE = r"(?i)\bimages?\b|image_url|input_image|\bvision\b|multi-?modal|content must be a string"
 
 
 def refused(error: ChinwagError | None, request: Request) -> str:
     """What ``request`` held that ``error`` refuses: an option, `pictures`, `tools`, or ""."""
+    if isinstance(error, BadRequest | ModelUnknown) and _takes_no_tools(error, request):
+        return TOOLS
     if not isinstance(error, BadRequest) or not re.search(_UNSUPPORTED, error.message):
         return ""
     found = [
@@ -52,9 +59,11 @@ def refused(error: ChinwagError | None, request: Request) -> str:
     ]
     if found:
         return min(found)[1]
-    if request.tools and re.search(_TOOL, error.message):
-        return TOOLS
     return PICTURES if _shows(request) and re.search(_PICTURE, error.message) else ""
+
+
+def _takes_no_tools(error: ChinwagError, request: Request) -> bool:
+    return bool(request.tools) and re.search(_NO_TOOLS, error.message) is not None
 
 
 def _sent(options: Options) -> Iterable[str]:

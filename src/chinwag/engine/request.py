@@ -31,7 +31,7 @@ from chinwag.talk.session import Session
 from chinwag.talk.shown import Placed, shown
 from chinwag.talk.tool import ToolSpec
 
-NOT_RUN = "not run: the program ended before this call was answered"
+NOT_RUN = "not run to its end: the program ended before this call was answered; it may have begun"
 CUT_NOTE = "[the answer was stopped here]"
 SUMMARY_HEAD = "Summary of the conversation so far:\n\n"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")

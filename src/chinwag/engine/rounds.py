@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import msgspec
 
 from chinwag.engine import approvals
-from chinwag.engine.approvals import Ask, Deny, Run
+from chinwag.engine.approvals import Ask, Decision, Deny, Run
 from chinwag.engine.models import Key
 from chinwag.engine.rules import Rule
 from chinwag.engine.tooling import Bounds, Tooling
@@ -42,6 +42,7 @@ from chinwag.talk.session import Session
 from chinwag.tools.base import Ready, Scene, denied
 
 PERSON = "the person stopped it"
+NEVER = "the person does not allow it"
 CUT = "the answer was cut off before the call was whole"
 
 
@@ -128,6 +129,7 @@ class Rounds:
         self._talk = talk
         self._tooling = tooling
         self._asking: _Asking | None = None
+        self._begun: set[str] = set()  # ids of the calls of this round that began to run
 
     # -- what a person says -------------------------------------------------------------------
 
@@ -147,11 +149,14 @@ class Rounds:
     # -- the loop -----------------------------------------------------------------------------
 
     async def follow(
-        self, outcome: Outcome | None, hear: Ear, stop: asyncio.Event
+        self, outcome: Outcome | None, hear: Ear, stop: asyncio.Event, spent: Decimal
     ) -> Outcome | None:
-        """After an answer: while it calls tools, run them and ask again. The last outcome."""
+        """After an answer: while it calls tools, run them and ask again. The last outcome.
+
+        ``spent`` is what had been spent when the turn began.
+        """
         talk = self._talk
-        turn = Turn(self._tooling.bounds, talk.spent)
+        turn = Turn(self._tooling.bounds, spent)
         while outcome is not None and (answer := _calling(talk.session)) is not None:
             await self.settle(answer, turn, hear, stop)
             if stop.is_set() or answer.status is not Status.COMPLETE:
@@ -171,11 +176,10 @@ class Rounds:
         calls = [part for part in answer.parts if isinstance(part, Call)]
         fates = [self._fate(call, answer, turn) for call in calls]
         settled = 0
+        self._begun.clear()
         try:
             await self._talk.on_record(hear)
-            for at, fate in enumerate(fates):
-                if isinstance(fate, Ready):
-                    fates[at] = await self._approved(fate, hear, stop)
+            await self._approve(fates, hear, stop)
             for batch in _batches(fates):
                 async with aclosing(self._run(batch, len(calls), hear, stop)) as entries:
                     async for entry in entries:
@@ -183,7 +187,8 @@ class Rounds:
                         settled += 1
         finally:
             for call in calls[settled:]:  # whoever waited here was taken away
-                self._talk.settle(ToolReturned(result=denied(call, PERSON)), hear)
+                left = _stopped(call) if call.id in self._begun else denied(call, PERSON)
+                self._talk.settle(ToolReturned(result=left), hear)
 
     def _fate(self, call: Call, answer: AssistantSaid, turn: Turn) -> Ready | Result:
         """A call that may be decided about; or the result it has already."""
@@ -193,21 +198,34 @@ class Rounds:
             return denied(call, why)
         return self._tooling.box().check(call)
 
-    async def _approved(self, ready: Ready, hear: Ear, stop: asyncio.Event) -> Ready | Result:
-        """The call, where it may run; else its result."""
-        if stop.is_set():
-            return denied(ready.call, PERSON)
+    async def _approve(self, fates: list[Ready | Result], hear: Ear, stop: asyncio.Event) -> None:
+        """Decide about each call, in order; what may not run has its result then.
+
+        A call that a rule let pass is decided about again at the end: while the person was asked
+        about another one they may have said never.
+        """
+        unasked: list[int] = []
+        for at, fate in enumerate(fates):
+            if not isinstance(fate, Ready):
+                continue
+            decision = self._decided(fate)
+            if stop.is_set():
+                fates[at] = denied(fate.call, PERSON)
+            elif isinstance(decision, Ask):
+                fates[at] = await self._asked(fate, decision.why, hear, stop)
+            elif isinstance(decision, Deny):
+                fates[at] = _refused(fate, decision, hear)
+            else:
+                unasked.append(at)
+        for at in unasked:
+            fate = fates[at]
+            if isinstance(fate, Ready) and not isinstance(self._decided(fate), Run):
+                fates[at] = denied(fate.call, NEVER)
+
+    def _decided(self, ready: Ready) -> Decision:
         session = self._talk.session
         tainted = approvals.is_tainted(session)
-        match self._tooling.decide(ready, session.id, tainted=tainted):
-            case Run():
-                return ready
-            case Deny(reason=reason, hint=hint):
-                text = f"{ready.call.name} was not run: {reason}"
-                hear(Notice(f"{text} - {hint}" if hint else text, Level.WARNING))
-                return denied(ready.call, reason)
-            case Ask(why=why):
-                return await self._asked(ready, why, hear, stop)
+        return self._tooling.decide(ready, session.id, tainted=tainted)
 
     async def _asked(
         self, ready: Ready, why: str, hear: Ear, stop: asyncio.Event
@@ -300,6 +318,7 @@ class Rounds:
             limits=msgspec.structs.replace(tooling.limits, shown=shown),
             progress=lambda text: hear(ToolProgressed(call.id, text)),
         )
+        self._begun.add(call.id)
         hear(ToolStarted(call, ready.digest))
         began = tooling.clock()
         result, output = await tooling.toolbox.run(ready, scene)
@@ -361,8 +380,20 @@ async def _first(
         stopper.cancel()
 
 
+def _stopped(call: Call) -> Result:
+    """A call that ran when everything was stopped at once: nobody knows how far it came."""
+    said = f"Error: stopped; what {call.name} did until then is not known."
+    return Result(call.id, call.name, said, is_error=True)
+
+
+def _refused(ready: Ready, why: Deny, hear: Ear) -> Result:
+    text = f"{ready.call.name} was not run: {why.reason}"
+    hear(Notice(f"{text} - {why.hint}" if why.hint else text, Level.WARNING))
+    return denied(ready.call, why.reason)
+
+
 def _why_not(verdict: Verdict, word: str) -> str:
     if verdict is Verdict.NEVER:
-        return "the person does not allow it"
+        return NEVER
     words = " ".join(word.split())
     return f"the person said no, and: {words}" if words else "the person said no"

@@ -85,6 +85,13 @@ def test_the_rule_is_part_of_what_has_to_be_seen():
     assert "the rule: read_file(path=docs/*)" in "\n".join(text_of(approval.whole(SHORT, 80)))
 
 
+def test_why_it_is_asked_is_said_in_full_however_narrow():
+    why = "text from elsewhere is in this talk, and this call can let data out"
+    lines = text_of(approval.whole(asked(command="ls", why=why), 30))
+    joined = "".join(line.removeprefix("   ").removeprefix("↪ ") for line in lines)
+    assert joined.startswith(why)
+
+
 def test_choices_of_a_tool_for_which_no_rule_may_answer():
     verdicts = [c.verdict for c in approval.choices(asked(command="ls"))]
     assert verdicts == [e.Verdict.DENY, e.Verdict.ONCE, e.Verdict.NEVER]

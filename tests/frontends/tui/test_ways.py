@@ -36,7 +36,7 @@ def retried():
 def test_escape_twice_offers_ones_own_messages_the_newest_first():
     state = opened(talk("one", "1", "two", "2"))
     state, _ = update(state, s.StopPressed(), 100.0)
-    assert "Esc once more" in state.toast
+    assert "Esc again" in state.toast
     assert update(state, s.StopPressed(), 100.0 + REWIND)[0].picker is None, "too late"
     state, _ = update(state, s.StopPressed(), 100.3)
     assert [c.label for c in state.picker.choices] == ["two", "one"]

@@ -74,7 +74,7 @@ def typed(question: Question, text: str) -> Question:
 def whole(asked: ApprovalAsked, columns: int) -> list[Line]:
     """Everything there is to see, as lines of at most so many columns."""
     room = max(4, columns - 4)
-    lines: list[Line] = []
+    lines = _said(asked.why, room, "class:warning") if asked.why else []
     for line in safe(asked.shown).split("\n"):
         lines += [[("", f"   {piece}")] for piece in _pieces(line, room)]
     if found := strange(asked.shown):
@@ -149,22 +149,16 @@ def laid(question: Question, text: list[Line], columns: int, rows: int, *, seen:
 def _head(asked: ApprovalAsked, columns: int) -> list[Line]:
     source = f" · from {asked.source}" if asked.source else ""
     title = f" {asked.call.name} asks to run · {asked.risk}{source}"
-    lines: list[Line] = [[("class:page", one(title, columns - 1))]]
-    if asked.why:
-        lines.append([("class:warning", f" {one(asked.why, columns - 2)}")])
-    return lines
+    return [[("class:page", one(title, columns - 1))]]
 
 
 def _bar(first: int, last: int, total: int, columns: int, *, seen: bool) -> Line:
     if first == 0 and last == total:
-        words = " ──"
+        words = " "
     else:
         more = "" if seen else " · PgDn: see all of it before you can allow it"
-        words = f" ── lines {first + 1} to {last} of {total}{more}"
-    words = one(words, columns - 1)
-    return clipped(
-        [("class:rule", words + " " + "─" * max(0, columns - 2 - width(words)))], columns
-    )
+        words = one(f" ── lines {first + 1} to {last} of {total}{more}", columns - 2) + " "
+    return clipped([("class:rule", words + "─" * max(0, columns - 1 - width(words)))], columns)
 
 
 def _foot(question: Question, columns: int, *, seen: bool) -> list[Line]:

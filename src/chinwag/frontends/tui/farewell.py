@@ -18,10 +18,14 @@ MOST_LINES = 40
 
 
 def farewell(session: Session, columns: int, *, saved: bool = True) -> str:
-    """The last exchange, then how to come back; "" for a session in which nothing was said."""
+    """The last exchange, then how to come back; "" for a session in which nothing was said.
+
+    Of one whose head is before everything said (after an edit, say), how to come back alone.
+    """
     asked, answered = _last_exchange(session)
     if asked is None and answered is None:
-        return ""
+        elsewhere = any(isinstance(entry, UserSaid) for entry in session.entries)
+        return f"chat --resume {_name(session)}\n" if saved and elsewhere else ""
     out: list[str] = []
     if asked is not None:
         out += [clip(f"› {line}", columns) for line in _lines(asked.text, columns - 2)[:4]]

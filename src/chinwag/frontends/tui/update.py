@@ -62,7 +62,7 @@ STILL_STOPPING = "still stopping; Ctrl+C once more leaves"
 STOPPING = "stopping"
 REWIND = 1.0
 """Seconds within which Esc twice means going back to an earlier message."""
-REWIND_HINT = "Esc once more: go back to one of your messages and change it"
+REWIND_HINT = "Esc again: change an earlier message"
 LONG = 10.0
 """Seconds after which who waits may have turned to something else."""
 NOT_SEEN = "see all of it first: PgDn; no line of it may run unseen"
