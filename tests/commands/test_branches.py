@@ -103,6 +103,10 @@ async def test_find_tells_the_messages_and_the_words_around(place):
     (hit,) = found.hits
     assert hit.who == "you"
     assert "does the TRAM stop" in hit.words
+    place.lab.answers.insert(0, answer("Take **line** `28`"))
+    await place("Which?")
+    await place("/find line 28")
+    assert place.of(Sought)[0].hits[0].words == "Take line 28"
     await place("/find bus")
     assert "not in this conversation" in place.told
     with pytest.raises(UsageWrong):

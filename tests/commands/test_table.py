@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chinwag.commands import help as help_room
 from chinwag.commands.builtin import TABLE
 from chinwag.commands.parse import Called
-from chinwag.commands.table import Command, Group, Sources, Table
+from chinwag.commands.table import Command, Group, Sources, Table, at_path
 from chinwag.errors import CommandUnknown, UsageWrong
 from chinwag.providers.base import ModelInfo
 from chinwag.talk.session import Header, Headline
@@ -182,4 +182,6 @@ def test_an_at_path_is_completed_in_the_middle_of_a_message():
     ]
     assert [s.text for s in at_path("@my", sources)] == ['@"my file.txt"']
     assert [s.text for s in at_path('and @"my fi', sources)] == ['@"my file.txt"']
-    assert at_path("a@no", sources) == at_path("@no ", sources) == at_path("/copy @no", sources) == []
+    assert (
+        at_path("a@no", sources) == at_path("@no ", sources) == at_path("/copy @no", sources) == []
+    )

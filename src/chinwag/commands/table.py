@@ -367,5 +367,6 @@ def at_path(before: str, sources: Sources) -> list[Suggestion]:
 def _files(asked: _Asked, sources: Sources) -> Iterator[Suggestion]:
     for path in sources.paths(asked.typed.removeprefix("@")):
         what = "folder" if path.endswith("/") else "goes with the message"
-        name = path if re.fullmatch(r"[^\s'\"\\]+", path) else f'"{path}"'
+        plain = re.fullmatch(r"[^\s'\"\\]+", path)
+        name = path if plain else f'"{path}{"" if what == "folder" else chr(34)}'
         yield Suggestion(f"@{name}", asked.start, path, what)

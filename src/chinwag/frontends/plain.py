@@ -18,7 +18,6 @@ from chinwag.desk import Desk
 from chinwag.errors import ChinwagError
 from chinwag.frontends.asking import LineAsker, at_terminal, readable
 from chinwag.frontends.codes import ANSWERED, FAILED, INTERRUPTED, exit_code
-from chinwag.frontends.editor import edited
 from chinwag.talk.delta import TextDelta
 from chinwag.talk.entry import AssistantSaid, Status, ToolReturned, UserSaid
 from chinwag.talk.event import (
@@ -310,6 +309,8 @@ class Repl:
         if not self._prompts:
             self._ear.tell("there is no terminal to open an editor at")
             return
+        from chinwag.frontends.editor import edited  # its modules are not for every pipe
+
         try:
             written = edited(text)
         except ChinwagError as error:

@@ -27,6 +27,12 @@ def test_words_are_found_without_regard_to_case_and_line_ends():
     assert finding.holding(items, every, "in days") == [], "words stand in their order"
 
 
+def test_words_are_found_across_marks():
+    items = opened(talk("q", "Take **line `28`** before *nine*")).items
+    assert finding.holding(items, [1], "line 28 before nine") == [1]
+    assert finding.holding(items, [1], "`28`") == [1], "and the marks themselves"
+
+
 def test_what_was_wrapped_is_marked_on_both_lines():
     drawn = [[("", "    "), ("class:md.strong", "take the")], [("", "    "), ("", "tram home")]]
     wanted = finding.pattern("the tram")

@@ -33,7 +33,7 @@ from support.fakes import FakeDesk, Status, blank
 from support.hostile import ATTACKS, HIDDEN, raw_controls, unseen
 from support.pilot import pilot
 
-LOOKED_AT = (s.ToolsToggled, e.Waiting, s.Toasted, e.Listed, s.PickerTyped, s.Submitted)
+LOOKED_AT = (s.ToolsToggled, s.Scrolled, e.Waiting, s.Toasted, e.Listed, s.PickerTyped, s.Submitted)
 """After these the picture is looked at: what came before is still in it."""
 RENDERER = Renderer(THEMES["dark"])
 
@@ -82,6 +82,14 @@ def told(evil: str) -> list:
         e.ApprovalAsked(Call("c", evil, evil), evil, "d", Risk.READ, evil, evil, evil, evil),
         e.Page(evil, evil),
         s.Toasted(evil),
+        e.Notice(evil, e.Level.BRIEF),
+        e.Page(evil, evil, (e.Column(evil, evil), e.Column(evil, evil))),
+        s.FindMoved(s.Find(text=evil, item=0, nth=1, total=1), None),
+        s.Scrolled(None),
+        s.FindMoved(None, None),
+        s.RewindPressed(),
+        s.Scrolled(None),
+        s.StopPressed(),
         e.Listed((Header("id", headline=Headline(title=evil, model=evil)),)),
         s.StopPressed(),
         e.Offered(evil, (e.Choice(evil, "/x", evil),)),

@@ -45,6 +45,16 @@ def test_escape_twice_offers_ones_own_messages_the_newest_first():
     assert effects == (s.DropDraft(), s.Handle("/edit 2"))
 
 
+async def test_escape_twice_is_a_key_like_others_and_can_be_another():
+    async with pilot(FakeDesk(talk("one", "1")), keys={"rewind": "f6"}) as p:
+        await p.press("escape")
+        await p.press("escape")
+        await p.idle(0.2)
+        assert p.shell.state.picker is None
+        p.keyboard.send_text("\x1b[17~")
+        await p.until(lambda: p.shell.state.picker is not None)
+
+
 def test_escape_closes_and_stops_first():
     state, _ = after(opened(talk("one", "1")), s.Submitted("go"))
     for _ in range(3):

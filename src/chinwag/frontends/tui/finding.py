@@ -21,6 +21,7 @@ from chinwag.frontends.tui.state import Anchor, Find, Item, Told, UiState
 from chinwag.frontends.tui.stretch import Line
 from chinwag.talk.entry import AssistantSaid, Compacted, SystemSet, ToolReturned, UserSaid
 from chinwag.text.cells import width
+from chinwag.text.marks import unmarked
 
 if TYPE_CHECKING:
     from chinwag.frontends.tui.transcript import Transcript
@@ -57,10 +58,17 @@ def holding(items: Sequence[Item], among: Sequence[int], text: str) -> list[int]
     found = []
     for at in among:
         said = text_of(items[at])
-        lower = said.lower()
-        if all(word in lower for word in words) and (len(words) < 2 or wanted.search(said)):
+        if _holds(said, words, wanted) or _holds(unmarked(said), words, wanted):
             found.append(at)
     return found
+
+
+def _holds(said: str, words: list[str], wanted: re.Pattern[str]) -> bool:
+    """Whether a text holds the words; looking for each of them alone first is far quicker."""
+    lower = said.lower()
+    return all(word in lower for word in words) and (
+        len(words) < 2 or wanted.search(said) is not None
+    )
 
 
 # -- in lines ------------------------------------------------------------------------------------

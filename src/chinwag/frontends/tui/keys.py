@@ -143,6 +143,11 @@ def faults(changed: Wishes) -> list[Fault]:
     return resolved(changed, DEFAULTS)[1]
 
 
+def rewinds_by_escape(changed: Wishes) -> bool:
+    """Whether Esc twice goes back to an earlier message."""
+    return TWICE in map(parse, chosen(changed)["rewind"])
+
+
 def bindings(actions: Actions, changed: Wishes) -> KeyBindings:
     """Everything we bind."""
     made = KeyBindings()

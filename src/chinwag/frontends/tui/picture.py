@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Line: TypeAlias = list[tuple[str, str]]
 
-COUNT_AT_ONCE = 400_000
+COUNT_AT_ONCE = 200_000
 """Characters of a draft that are counted as it is typed (counting goes on from what was counted
 before); of a longer one the beginning is, and the rest is guessed."""
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
+from msgspec.structs import replace
 from prompt_toolkit.application import Application, run_in_terminal
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.enums import EditingMode
@@ -101,7 +102,8 @@ class Shell:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.desk = desk
-        self.state = opened(desk.session)
+        twice = bound.rewinds_by_escape(keys or {})
+        self.state = replace(opened(desk.session), escape_twice=twice)
         self.transcript = Transcript()
         self._environ = os.environ if environ is None else environ
         self._theme = theme

@@ -128,7 +128,8 @@ class UiState(msgspec.Struct, frozen=True):
 
     ``waiting`` is why nothing comes just now, ``until`` the moment on the monotonic clock when it
     is tried again (0 where that is not known). ``escaped`` is when Esc was pressed with nothing to
-    close or to stop, ``begun`` when the line that is handled was sent.
+    close or to stop, ``escape_twice`` whether that twice goes
+    back to an earlier message, ``begun`` when the line that is handled was sent.
     """
 
     session: Session
@@ -151,6 +152,7 @@ class UiState(msgspec.Struct, frozen=True):
     toast: str = ""
     quit_armed: bool = False
     escaped: float = 0.0
+    escape_twice: bool = True
     begun: float = 0.0
 
 

@@ -217,6 +217,8 @@ def _escaped(state: UiState, now: float) -> Next:
     """Esc: close or stop; with nothing to close or to stop, twice, go back."""
     if state.busy or state.picker is not None or state.question is not None:
         return _stopped(state)
+    if not state.escape_twice:
+        return state, ()
     if now - state.escaped < REWIND:
         return _rewinding(state), ()
     hint = REWIND_HINT if picking.own(state.items) else ""
