@@ -20,20 +20,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chinwag.context.compaction import Compactor
 from chinwag.context.drafting import DraftCount
-from chinwag.context.windows import Cut, Dropped, about
 from chinwag.engine import refusals
 from chinwag.engine import request as requests
 from chinwag.engine.asking import Asking, CouldNotAsk
 from chinwag.engine.budget import Purse
-from chinwag.engine.calling import SAVE_PATIENCE, Calling
+from chinwag.engine.calling import SAVE_PATIENCE
 from chinwag.engine.fitting import Fitting
 from chinwag.engine.models import Key, Models
 from chinwag.engine.options import merged
 from chinwag.engine.promises import Directory, Keeper, Knowledge, Meter, Nothing, Retrying
-from chinwag.engine.room import Filling, Rules
+from chinwag.engine.room import Rules
 from chinwag.engine.scale import Scale, held
+from chinwag.engine.steering import Steering
 from chinwag.engine.telling import Asked, Telling
 from chinwag.engine.turn import Outcome, answer
 from chinwag.errors import BudgetSpent, ChinwagError, ContextOverflow, SessionLocked, UsageError
@@ -43,12 +42,8 @@ from chinwag.talk.delta import AnyDelta, CallDelta, TextDelta, ThinkingDelta
 from chinwag.talk.entry import (
     AnyEntry,
     AssistantSaid,
-    Cleared,
     Compacted,
-    Mark,
-    Marked,
     ModelChosen,
-    OptionSet,
     Rewound,
     Spoken,
     Status,
@@ -101,7 +96,7 @@ class Context(msgspec.Struct, frozen=True):
     exact: bool
 
 
-class Conversation(Calling):
+class Conversation(Steering):
     """The engine. Frontends and commands talk to it; it talks to the rooms by their promises."""
 
     def __init__(
@@ -209,10 +204,6 @@ class Conversation(Calling):
             self._scale.believe(key, self.session, tokens)
         return tokens
 
-    def filling(self) -> Filling:
-        """What fills the window of the model that answers next."""
-        return self.fitting.filling(self, self.choice)
-
     def count(self, text: str) -> tuple[int, bool]:
         """Tokens of ``text`` for the model that answers next, and whether that is exact."""
         model, meter = self.choice[1], self._scale.meter
@@ -317,54 +308,6 @@ class Conversation(Calling):
         except ContextOverflow:
             hear(DraftOffered(text))
             raise
-
-    async def make_room(self, key: Key, hear: Ear, stop: asyncio.Event) -> None:
-        """Before a request to ``key``: what the policy does so that it fits."""
-        await self.fitting.make_room(self, key, hear, stop)
-
-    async def compact(
-        self,
-        hear: Ear,
-        *,
-        hint: str = "",
-        target: int | None = None,
-        compactor: Compactor | None = None,
-    ) -> Compacted | None:
-        """Put a summary in the place of the older messages, now. None where nothing is to gain.
-
-        Raises ProviderError's family (no summary came), UsageError; nothing is changed then.
-        """
-        with self._stoppable() as stop:
-            await self._models.learn(self.choice)
-            return await self.fitting.compact(
-                self, self.choice, hear, stop, hint=hint, target=target, compactor=compactor
-            )
-
-    def trim(self, hear: Ear, target: int | None = None) -> Cut | None:
-        """Leave out the oldest turns: down to ``target`` tokens, else what the window asks for."""
-        return self.fitting.trim(self, self.choice, hear, target=target)
-
-    def window(self, keep: int, hear: Ear) -> Cut | None:
-        """Leave out all but the last ``keep`` messages."""
-        return self.fitting.slide(self, keep, hear)
-
-    def prune(self, hear: Ear, target: int | None = None) -> list[Dropped]:
-        """Leave out what is least important: down to ``target`` tokens, else what has to go."""
-        return self.fitting.prune(self, self.choice, hear, target=target)
-
-    def keep_only(self, topic: str, hear: Ear) -> list[Dropped]:
-        """Leave out what shares no word with ``topic``."""
-        dropped = about(self.session, topic)
-        if dropped:
-            self.fitting.hide(self, dropped, f"topic: {topic}", hear)
-        return dropped
-
-    def mark(self, n: int, mark: Mark, hear: Ear) -> None:
-        """Pin or exclude the message at position ``n``, or take that back. Raises UsageError."""
-        spoken = 1 <= n <= len(self.session) and isinstance(self.session.entry(n), Spoken)
-        if not spoken or self.session.node_at(n) != n:
-            raise UsageError(f"there is no message {n}", hint="/history lists them with numbers")
-        self.settle(Marked(of=n, mark=mark), hear)
 
     def _when_safe(
         self, n: int, hear: Ear, stop: asyncio.Event, what: str = "your message"
@@ -596,47 +539,6 @@ class Conversation(Calling):
     def _goes_on(self) -> bool:
         provider, model = self.choice
         return self._knowledge.terms(provider).goes_on(model)
-
-    def undo(self, times: int, hear: Ear) -> str:
-        """Take back ``times`` steps; returns what the person had said first among them."""
-        to = self.session.before_last(times)
-        if to is None:
-            raise UsageError("there is nothing to take back", hint="/history shows what is there")
-        lost = self.session.path_to(self.session.head)
-        said = (self.session.entry(n) for n in lost if n > to)
-        text = next((e.text for e in said if isinstance(e, UserSaid)), "")
-        self.settle(Rewound(to=to, why="undo"), hear)
-        return text
-
-    def redo(self, hear: Ear) -> None:
-        to = self.session.redo_target
-        if to is None:
-            raise UsageError("there is nothing to bring back", hint="/undo comes first")
-        self.settle(Rewound(to=to, why="redo"), hear)
-
-    def rewind(self, n: int, hear: Ear, why: str = "edit") -> None:
-        """Move the head to node ``n`` (0 = the beginning): what comes next is a new branch."""
-        self.settle(Rewound(to=n, why=why), hear)
-
-    def clear(self, hear: Ear, *, keep_system: bool = True) -> None:
-        self.settle(Cleared(keep_system=keep_system), hear)
-
-    # -- what is in force ---------------------------------------------------------------------
-
-    def choose(self, provider: str, model: str, hear: Ear) -> None:
-        """From now on this model answers."""
-        self._directory.provider(provider)  # raises where there is no such provider
-        self.settle(ModelChosen(provider=provider, model=model), hear)
-
-    def set_system(self, text: str, hear: Ear) -> None:
-        self.settle(SystemSet(text=text), hear)
-
-    def set_option(self, name: str, value: Any, hear: Ear) -> None:
-        self.overrides = {k: v for k, v in self.overrides.items() if k != name}
-        self.settle(OptionSet(name=name, value=value), hear)
-
-    def rename(self, title: str, hear: Ear) -> None:
-        self.settle(Titled(title=title), hear)
 
     # -- sessions (shelf.py) ------------------------------------------------------------------
 

@@ -29,7 +29,6 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import Output
 
 from chinwag.errors import ChinwagError
-from chinwag.frontends.editor import edited
 from chinwag.frontends.tui import background, clipboard, completion, screen, terminal
 from chinwag.frontends.tui import keys as bound
 from chinwag.frontends.tui import state as s
@@ -372,6 +371,8 @@ class Shell:
         self._spawn(self._edited(text))
 
     async def _edited(self, text: str) -> None:
+        from chinwag.frontends.editor import edited
+
         whole = text or self.pastes.unfold(self.buffer.text)
         try:
             written = await run_in_terminal(lambda: edited(whole, self._environ), in_executor=True)
