@@ -391,7 +391,9 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("settings", "named"), BAD, ids=[str(s) for s, _ in BAD])
+@pytest.mark.parametrize(
+    ("settings", "named"), BAD, ids=[f"{n}-{named}" for n, (_, named) in enumerate(BAD)]
+)
 def test_a_bad_setting_is_said_before_anything_happens(settings, named):
     with pytest.raises(UsageError) as raised:
         chat(**settings)
