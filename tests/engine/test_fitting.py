@@ -10,7 +10,7 @@ from chinwag.context.compaction import Proposal, SummariseCompactor, TruncateCom
 from chinwag.engine.request import SUMMARY_HEAD
 from chinwag.engine.room import Rules
 from chinwag.errors import ContextOverflow, Unreachable, UsageError
-from chinwag.providers.base import at_once
+from chinwag.providers.base import Profile, at_once
 from chinwag.talk.delta import Ended, Stop, TextDelta, UsageDelta
 from chinwag.talk.entry import AssistantSaid, Compacted, Hidden, Mark, UserSaid
 from chinwag.talk.event import Compacting, DraftOffered, Failed, Level, Notice, Requested
@@ -342,3 +342,13 @@ async def test_making_room_comes_before_the_request_and_after_the_question():
     first = next(i for i, e in enumerate(entries) if isinstance(e, Compacted))
     assert isinstance(entries[first - 1], UserSaid)
     assert isinstance(entries[first + 1], AssistantSaid)
+
+
+async def test_nothing_is_refused_for_a_window_nobody_has_asked_about():
+    player = Player(profile=Profile(window=200_000))
+    talk = conversation(player)
+    await talk.say("word " * 40_000, [].append)
+    assert len(player.requests) == 1
+    small = conversation(Player(profile=Profile(window=20)))
+    with pytest.raises(ContextOverflow):
+        await small.say("word " * 40_000, [].append)

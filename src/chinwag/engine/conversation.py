@@ -295,16 +295,24 @@ class Conversation(Steering):
             provider, model = self.choice
             self.settle(ModelChosen(provider=provider, model=model), hear)
         said = self._stamped(UserSaid(parts=((Text(text),) if text else ()) + tuple(parts)))
-        self._can_fit(said, text, hear, choice)
+        await self._can_fit(said, text, hear, choice or self.choice)
         with self._stoppable() as stop:
             n = self.settle(said, hear)
             key = choice or self.choice
             await self._answered(key, hear, stop, self._when_safe(n, hear, stop))
 
-    def _can_fit(self, said: AnyEntry, text: str, hear: Ear, choice: Key | None = None) -> None:
-        """Raises ContextOverflow, the typed text given back, before anything is settled."""
+    async def _can_fit(self, said: AnyEntry, text: str, hear: Ear, key: Key) -> None:
+        """Raises ContextOverflow, the typed text given back, before anything is settled.
+
+        Nothing is refused for a window nobody has asked about yet.
+        """
         try:
-            self.fitting.check(self, choice or self.choice, said.tokens)
+            self.fitting.check(self, key, said.tokens)
+            return
+        except ContextOverflow:
+            await self._models.learn(key)
+        try:
+            self.fitting.check(self, key, said.tokens)
         except ContextOverflow:
             hear(DraftOffered(text))
             raise
