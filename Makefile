@@ -7,6 +7,8 @@ PY := $(VENV)/bin/python
 UV := $(shell command -v uv 2>/dev/null)
 SOURCES := $(shell find src -name '*.py')
 ARGS ?=
+# Test files run beside each other: most of their time they wait for programs and disks. JOBS=0: one by one.
+JOBS ?= 4
 
 # Byte code is what makes the start quick; where this variable is exported nothing would be cached.
 unexport PYTHONDONTWRITEBYTECODE
@@ -37,7 +39,7 @@ chat: install
 install: $(VENV)/.runtime $(VENV)/.compiled
 
 test: $(VENV)/.dev $(VENV)/.compiled
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev
 	$(PY) -m ruff format --check .
@@ -52,7 +54,7 @@ bench: $(VENV)/.dev $(VENV)/.compiled
 	$(PY) tests/bench/run.py $(ARGS)
 
 soak: $(VENV)/.dev $(VENV)/.compiled
-	$(PY) -m pytest --soak 20 $(ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile --soak 20 $(ARGS)
 
 screens: $(VENV)/.dev $(VENV)/.compiled
 	$(PY) -m pytest tests/screens --accept-screens $(ARGS)
