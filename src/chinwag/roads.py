@@ -244,7 +244,8 @@ async def _answered(
     from chinwag.frontends.asking import at_terminal
 
     words_only = not (asked.json or asked.json_stream)
-    desk = _desk(house, opening, asked_in_person=words_only and _somebody_is_there())
+    in_person = words_only and _somebody_is_there()
+    desk = _desk(house, opening, asked_in_person=in_person, commands=False)
     ear: Any
     if asked.json:
         ear = jsonl.WholeEar(sys.stdout.buffer)
@@ -296,9 +297,10 @@ def _desk(
     trace: Trace | None = None,
     *,
     asked_in_person: bool = False,
+    commands: bool = True,
 ) -> Desk:
     house.attended = asked_in_person
-    desk = house.desk()
+    desk = house.desk(commands=commands)
     desk.opening = opening
     trace = trace or _trace(house)
     if trace is not None:

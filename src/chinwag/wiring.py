@@ -192,8 +192,12 @@ class House:
 
     # -- the whole ----------------------------------------------------------------------------
 
-    def desk(self) -> Desk:
-        """A desk with everything behind it. Call it on the running loop."""
+    def desk(self, *, commands: bool = True) -> Desk:
+        """A desk with everything behind it. Call it on the running loop.
+
+        Without ``commands`` it only takes what is said to the model: a single question is answered
+        sooner by what the table of commands costs to import.
+        """
         loop = asyncio.get_running_loop()
         store = self.store()
         saver = Keeping(
@@ -233,7 +237,7 @@ class House:
         )
         desk = Desk(
             conversation=conversation,
-            table=_table(),
+            table=_table() if commands else Table(()),
             bench=bench,
             sources=Sources(
                 providers=lambda: self.catalog.names,
