@@ -235,6 +235,7 @@ def apart():
         yield running
 
 
+@pytest.mark.alone
 async def test_a_thousand_cancels(apart):
     """By stopping the turn and by cancelling its task, anywhere; nothing is left, all is quick."""
     rnd = random.Random(7)
@@ -333,6 +334,7 @@ MOST = 100 * 1024
 HERE = Path(__file__).parents[1]
 
 
+@pytest.mark.alone
 def test_memory_stays_bounded(server):
     """Each in a process of its own, forked where everything is imported and warm."""
     lines = [f"{k} {t} {server.url(KINDS[k], t, f'memory-{k}-{t}')}" for k, t in GROWN]

@@ -36,6 +36,7 @@ def test_writers_killed_at_random_lose_nothing_that_was_acknowledged(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_two_that_want_one_session_lose_nothing(tmp_path: Path, soak: int) -> None:
     """1,200 rounds with `--soak 20`, as `make soak` does."""
     counted = run(tmp_path, ROUNDS * soak, "two")

@@ -42,7 +42,8 @@ class RedisContract(SharedStoreContract):
     server: real.Server
 
     def open(self) -> RedisStore:
-        store = RedisStore(self.server.url + self.suffix)
+        # Patient: a loaded machine is no dead server (what is said of one is timed elsewhere).
+        store = RedisStore(f"{self.server.url}{self.suffix or '?'}&timeout=10")
         self.opened.append(store)
         return store
 
