@@ -187,43 +187,43 @@ class SessionStore(ABC):
     def delete(self, session_id: str) -> None:
         """Put the session in the trash, kept for TRASH_DAYS. Raises SessionNotFound."""
 
+    @abstractmethod
     def trashed(self) -> list[Trashed]:
         """What was deleted and is still kept, newest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restore(self, session_id: str) -> None:
         """Bring a deleted session back, the newest of that id.
 
         Raises SessionNotFound, SessionConflict where a session of that id is there.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def erase(self, session_id: str) -> None:
         """Remove the session for good, whatever lies beside it and its deleted forms included.
 
         Harmless when none of it is there. Raises SessionLocked where somebody else writes it.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def prune(self, days: float = TRASH_DAYS) -> int:
         """Let go of what has lain in the trash longer than ``days``; returns how many sessions."""
-        raise NotImplementedError
 
+    @abstractmethod
     def holder(self, session_id: str) -> str:
         """Who writes the session now, as part of a sentence (pid, host, terminal, since); "" if
         nobody does, or we do. At most 200 ms."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put_blob(self, data: bytes) -> str:
         """Keep ``data`` (an attachment, a tool's output) under its SHA-256; returns that, in hex.
 
         As safe as an entry when it returns. Keeping the same twice costs nothing.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def blob(self, digest: str) -> bytes:
         """What was kept. Raises SessionNotFound, SessionUnreadable (its hash is another now)."""
-        raise NotImplementedError
 
     @abstractmethod
     def lock(self, session_id: str) -> None:
