@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from hypothesis import given
@@ -230,4 +231,17 @@ async def test_what_a_store_says_of_itself_is_told_once():
         await asyncio.sleep(0.01)
     told = [e.text for e in heard if isinstance(e, Notice)]
     assert told.count("this server may lose messages") == 1
+    await a_desk.close()
+
+
+async def test_nobody_reading_is_no_mistake_of_what_happens_beside_the_lines():
+    def gone(_):
+        raise BrokenPipeError
+
+    a_desk = desk()
+    with contextlib.suppress(BrokenPipeError):
+        await a_desk.start(gone)
+    a_desk.report(SavedReport(a_desk.session.id, 1))  # the loop would print a traceback
+    with pytest.raises(BrokenPipeError):
+        await a_desk.handle("hello", gone)  # the line in hand ends by it
     await a_desk.close()

@@ -29,6 +29,7 @@ from chinwag.providers.base import ModelInfo
 from chinwag.stores.base import resolve
 from chinwag.stores.saver import ConflictReport, FailedReport, Report, SavedReport
 from chinwag.talk.event import (
+    AnyEvent,
     DraftOffered,
     Ear,
     Learnt,
@@ -368,7 +369,7 @@ class Desk:
 
         With ``stay`` a talk is expected: what it will need is fetched in the background.
         """
-        self._late = self.beside(hear)
+        self._late = _forgiving(self.beside(hear))
         self._ready = asyncio.Event()
         for text in self.notices:
             self._late(Notice(text, Level.WARNING))
@@ -618,6 +619,18 @@ def _means(title: str, session_id: str, wanted: str) -> bool:
 
 def _alone(hear: Ear) -> Ear:
     return hear
+
+
+def _forgiving(ear: Ear) -> Ear:
+    """For what happens beside the lines: that nobody reads any more is said by the line in hand."""
+
+    def late(event: AnyEvent) -> None:
+        try:
+            ear(event)
+        except BrokenPipeError:
+            pass
+
+    return late
 
 
 def _deaf(_: object) -> None:
