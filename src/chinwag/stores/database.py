@@ -119,7 +119,7 @@ class Database:
                 raise
             if self._there() != self._inode:
                 self._let_go()
-                raise StoreUnavailable(
+                raise TakenAway(
                     f"the database {self.path} was taken away while it was written",
                     hint="put it back; what was not saved is kept",
                 )
@@ -328,6 +328,10 @@ def _refuse(message: str, hint: str) -> NoReturn:
 def _primary(error: sqlite3.Error) -> int:
     """SQLite's primary code; 0 for an error that Python made itself."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+class TakenAway(StoreUnavailable):
+    """Another file is in its place: what was just written is in none that can be found."""
 
 
 def is_busy(error: StoreError) -> bool:

@@ -40,7 +40,7 @@ import msgspec
 from chinwag.errors import SessionUnreadable, StoreError, StoreUnavailable
 from chinwag.stores import search_rows as rows
 from chinwag.stores.base import SessionStore
-from chinwag.stores.database import Database, InMemory, Kind, is_busy
+from chinwag.stores.database import Database, InMemory, Kind, TakenAway, is_busy
 from chinwag.stores.search_rows import Known
 from chinwag.stores.words import Marker, Term, parse
 from chinwag.talk.entry import AnyEntry
@@ -79,6 +79,9 @@ class Found(msgspec.Struct, frozen=True):
     missing: int = 0
 
 
+MOST_LOST = 5  # times an index may be taken from under its writer before that is an error
+
+
 class Index:
     """See the module. ``path`` None keeps the index in memory. ``fts`` False does without FTS5,
     slower; None finds out what SQLite can."""
@@ -87,6 +90,7 @@ class Index:
         self.path = path
         self._fts = rows.has_fts5() if fts is None else fts
         self._base = self._opened()
+        self._lost = 0
         #: What is left to do for a store, as of a time on the monotonic clock.
         self._todo: dict[str, tuple[float, deque[Header]]] = {}
 
@@ -132,7 +136,10 @@ class Index:
         try:
             return self._surely(lambda: self._catch_up(store, limit, stop))
         except StoreUnavailable as error:
-            if not is_busy(error):
+            if isinstance(error, TakenAway) and self._lost < MOST_LOST:
+                self._lost += 1  # another program found it half made, and began it anew
+                self._todo.pop(store.url, None)
+            elif not is_busy(error):
                 raise
             _, todo = self._todo.get(store.url, (0.0, ()))
             return max(1, len(todo))
