@@ -9,7 +9,7 @@ SOURCES := $(shell find src -name '*.py')
 ARGS ?=
 # Test files run beside each other: most of their time they wait for programs and disks. JOBS=0: one by one.
 # What judges times and memory (marked "alone") comes after them; 5 says that a filter left nothing.
-JOBS ?= 4
+JOBS ?= 2
 
 # Byte code is what makes the start quick; where this variable is exported nothing would be cached.
 unexport PYTHONDONTWRITEBYTECODE

@@ -387,6 +387,7 @@ def test_a_deleted_session_leaves(index: Index, store: Lasting) -> None:
     assert places(index.search("xyzzylamp")) == {(stays.id, 1)}
 
 
+@pytest.mark.alone
 def test_tidying_up_goes_by_small_steps_as_well(
     tmp_path: Path, store: Lasting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
