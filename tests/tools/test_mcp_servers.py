@@ -429,3 +429,15 @@ async def test_closing_twice_and_calling_after_the_end():
     assert len(bench.box) == 0
     with pytest.raises(ToolError, match="not running"):
         await servers.log("lab")
+
+
+async def test_what_is_asked_in_the_first_instant_waits_for_the_servers_to_begin():
+    bench = Bench(small())
+    bench.servers.attach(bench.box, lambda text, warning: None)
+    try:
+        assert await bench.servers.log("lab") == ""
+        status = await bench.servers.ready("lab", PATIENCE)
+        assert status.state is State.UNAPPROVED
+        assert status.question.digest
+    finally:
+        await bench.servers.close()

@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 USAGE: Final = "/mcp [NAME|approve NAME|restart NAME|log NAME|prompt NAME PROMPT [KEY=VALUE]…]"
 
 
+#: Seconds that a question about a server that is just starting waits for it.
+_PATIENCE: Final = 5.0
+
+
 async def mcp(bench: Bench, words: list[str], hear: Ear) -> None:
     servers = _servers(bench)
     match words:
         case []:
             _list(servers, hear)
         case ["approve", name]:
-            _ask(servers.status(name), hear)
+            _ask(await servers.ready(name, _PATIENCE), hear)
         case ["approve", name, digest]:
             say(hear, await servers.approve(name, digest))
         case ["restart", name]:
@@ -111,6 +115,9 @@ def fence(text: str) -> str:
 
 def _ask(status: Status, hear: Ear) -> None:
     asked = status.question
+    if not asked.digest and status.state.value == "starting":
+        say(hear, f"{status.name} is still starting: ask again when it is there")
+        return
     if not asked.digest:
         say(hear, f"there is nothing to approve about {status.name}")
         return

@@ -27,6 +27,8 @@ from chinwag.tools.mcp.pins import Book, Pin, read, with_pin, written
 from chinwag.tools.mcp.spec import ServerSpec, check
 
 _LEAVE: Final = 5.0
+#: Seconds that a wish about a server waits for the thread of the servers to begin.
+_BEGIN: Final = 10.0
 """Seconds the servers have to end, all together."""
 _T = TypeVar("_T")
 Say = Callable[[str, bool], None]
@@ -252,6 +254,12 @@ class Servers:
             lambda: all(s.state is not State.STARTING for s in self._statuses.values()), seconds
         )
 
+    async def ready(self, name: str, seconds: float) -> Status:
+        """One server, once it is not starting any more or ``seconds`` are over."""
+        self.status(name)
+        await self._until(lambda: self._statuses[name].state is not State.STARTING, seconds)
+        return self._statuses[name]
+
     async def moved_on(self, name: str, before: Status, seconds: float) -> None:
         """Wait until what was asked ``before`` is answered and has had its effect."""
 
@@ -285,24 +293,25 @@ class Servers:
         def told(text: str) -> None:
             self._post(lambda: progress(text))
 
-        keeper = self._keeper(server)
+        keeper = await self._keeper(server)
         return await self._there(keeper.call(name, definition, arguments, told))
 
     async def approve(self, server: str, digest: str) -> str:
         """Say yes to what was shown under ``digest``. Raises CommandError; returns what it did."""
-        return await self._there(self._keeper(server).approve(digest))
+        keeper = await self._keeper(server)
+        return await self._there(keeper.approve(digest))
 
     async def restart(self, server: str) -> None:
         async def anew(keeper: Keeper) -> None:
             keeper.restart()
 
-        await self._there(anew(self._keeper(server)))
+        await self._there(anew(await self._keeper(server)))
 
     async def log(self, server: str) -> str:
         async def text(keeper: Keeper) -> str:
             return keeper.log.text
 
-        return await self._there(text(self._keeper(server)))
+        return await self._there(text(await self._keeper(server)))
 
     async def attached(self, server: str, uri: str) -> list[AnyPart]:
         """A resource as parts of a message. Raises ToolError, or UsageError for what is neither
@@ -311,14 +320,18 @@ class Servers:
         async def got(keeper: Keeper) -> list[AnyPart]:
             return results.parts(uri, await keeper.read(uri))
 
-        return await self._there(got(self._keeper(server)))
+        return await self._there(got(await self._keeper(server)))
 
     async def prompt(self, server: str, name: str, arguments: dict[str, str]) -> str:
         """A prompt of a server, filled in, as text. Raises ToolError."""
-        return await self._there(self._keeper(server).prompt(name, arguments))
+        keeper = await self._keeper(server)
+        return await self._there(keeper.prompt(name, arguments))
 
-    def _keeper(self, server: str) -> Keeper:
+    async def _keeper(self, server: str) -> Keeper:
+        """Who keeps ``server``; waits for the thread that was just begun, which imports much."""
         self.status(server)
+        if self._thread is not None:
+            await asyncio.to_thread(self._begun.wait, _BEGIN)
         if server not in self._keepers:
             raise ToolFailed(f"MCP server {server} is not there yet", hint="wait a moment")
         return self._keepers[server]
