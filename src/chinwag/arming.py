@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from chinwag.config.rules import KeptRules, read_rules, write_rules
 from chinwag.config.sources import PREFIX, Loaded
-from chinwag.desk import aside
 from chinwag.engine.approvals import Mode, Policy, Rules
 from chinwag.engine.rules import Rule, parse, parse_list
 from chinwag.engine.tooling import Bounds, More, Tooling
@@ -122,7 +121,7 @@ class _Keeping:
         self._root = root
 
     async def __call__(self, rule: Rule, *, allow: bool) -> None:
-        await aside(partial(self._write, rule, allow=allow))
+        await apart(self._write, rule, allow=allow)
 
     def _write(self, rule: Rule, *, allow: bool) -> None:
         kept = read_rules(self._path)

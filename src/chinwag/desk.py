@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -44,6 +43,7 @@ from chinwag.talk.event import (
 from chinwag.talk.message import AnyPart, File
 from chinwag.talk.session import Header, Session, slug
 from chinwag.talk.unsent import Unsent
+from chinwag.threads import apart
 
 if TYPE_CHECKING:
     from chinwag.engine.tooling import Tooling
@@ -246,7 +246,7 @@ class Desk:
     def remember(self, line: str) -> None:
         """Keep a typed line for later sessions; a private talk leaves no trace."""
         if self.lasting and line.strip():
-            self._in_background(aside(lambda: self._past.add(line)))
+            self._in_background(apart(self._past.add, line))
 
     # -- lines --------------------------------------------------------------------------------
 
@@ -407,12 +407,10 @@ class Desk:
     async def _take_up_tools(self, *, stay: bool) -> None:
         """Made after the first paint: they are many imports. Nothing where none are offered."""
         if self._tooling is not None:
-            made: list[Tooling] = []
-            make = self._tooling
-            await aside(lambda: made.append(make()))
-            self.conversation.use(made[0])
+            made = await apart(self._tooling)
+            self.conversation.use(made)
             if self.served is not None:
-                await self.served.begin(made[0], self._late, stay=stay)
+                await self.served.begin(made, self._late, stay=stay)
 
     async def _as_asked(self, opening: Opening, hear: Ear) -> None:
         """What the command line asked for holds for the session that was opened, too."""
@@ -491,7 +489,7 @@ class Desk:
         provider, model = self.conversation.choice
         await asyncio.sleep(0.05)  # let the first keys through: imports hold the interpreter
         try:
-            await aside(lambda: self._prepare(provider))
+            await apart(self._prepare, provider)
             await self.conversation.learn_profile()
         except ChinwagError:
             pass  # said when it is needed, in the turn that needs it
@@ -504,7 +502,7 @@ class Desk:
         self._tables_for = model
         while self.conversation.busy or time.monotonic() < self._typed + QUIET:  # noqa: ASYNC110 - quiet is the absence of events
             await asyncio.sleep(QUIET / 2)
-        await aside(lambda: self._load_counter(model))
+        await apart(self._load_counter, model)
         self._late(Learnt())
 
     def _renew_tables(self) -> None:
@@ -576,36 +574,12 @@ class Desk:
             self._windows.close()
         if self._drafting is not None:
             self._drafting.finish()
-            await aside(self._drafting.close)
+            await apart(self._drafting.close)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         return await self._close()
-
-
-async def aside(work: Callable[[], None]) -> None:
-    """Run ``work`` in a thread that nobody waits for at the end: leaving is never held up."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def finish(error: BaseException | None) -> None:
-        if not done.done():
-            done.set_exception(error) if error else done.set_result(None)
-
-    def run() -> None:
-        error: BaseException | None = None
-        try:
-            work()
-        except BaseException as raised:  # noqa: BLE001 - it goes up where it is awaited
-            error = raised
-        try:
-            loop.call_soon_threadsafe(finish, error)
-        except RuntimeError:
-            pass  # the loop has ended: nobody waits any more
-
-    threading.Thread(target=run, daemon=True).start()
-    await done
 
 
 def _unsent(text: str, cursor: int, pastes: Sequence[tuple[str, str]]) -> Unsent:

@@ -36,6 +36,9 @@ class Servers:
             raise CommandError(f"there is no MCP server {name!r}", hint="there is lab")
         return self._statuses[name]
 
+    async def ready(self, name, seconds):
+        return self.status(name)
+
     async def approve(self, name, digest):
         self.done.append(("approve", name, digest))
         return f"{name} is approved, and starts"

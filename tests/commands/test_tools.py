@@ -9,7 +9,9 @@ from chinwag.engine.approvals import Policy, Rules
 from chinwag.engine.rules import parse
 from chinwag.engine.tooling import More
 from chinwag.errors import CommandError, UsageError, UsageWrong
+from chinwag.talk.entry import ToolReturned
 from chinwag.talk.event import Level, Notice, Page
+from chinwag.talk.message import Result
 from chinwag.talk.tool import Risk
 from support.toolbench import ATTENDED, Noting, tooling
 
@@ -155,6 +157,43 @@ def test_they_complete():
     def offered(line):
         return [s.label for s in TABLE.complete(line, len(line), sources)]
 
-    assert offered("/tools o") == ["on", "off"]
+    assert offered("/tools o") == ["on", "off", "output"]
     assert offered("/tools on ") == ["clock", "shell"]
     assert offered("/tools off sh") == ["shell"]
+
+
+def gave(content, *, whole=b"", blob="", name="read_file"):
+    return ToolReturned(
+        result=Result("c1", name, content), blob=blob, size=len(whole), foreign=True
+    )
+
+
+async def test_the_whole_of_a_long_output_is_shown_or_written(tools):
+    whole = b"first\n" + b"``` middle\n" * 1000 + b"last"
+    blob = tools.keeper.store.put_blob(whole)
+    talk = tools.bench.conversation
+    with pytest.raises(CommandError, match="no tool was called"):
+        await tools("/tools output")
+    talk.settle(gave("first … last", whole=whole, blob=blob), tools.heard.append)
+    n = len(talk.session)
+    talk.settle(gave("short", name="clock"), tools.heard.append)
+    await tools("/tools output")  # the newest that was cut
+    page = tools.of(Page)[-1]
+    assert page.title == f"What read_file gave back ({n})"
+    assert page.text == f"````text\n{whole.decode()}\n````"
+    await tools(f"/tools output {n + 1}")
+    assert tools.of(Page)[-1].text == "```text\nshort\n```"
+    await tools(f"/tools output {n} out.txt")
+    assert tools.files.files["out.txt"] == whole.decode()
+    with pytest.raises(CommandError, match="there already"):
+        await tools(f"/tools output {n} out.txt")
+    await tools(f"/tools output {n} out.txt --force")
+    with pytest.raises(CommandError, match="message 99 is no tool's"):
+        await tools("/tools output 99")
+
+
+async def test_an_output_that_could_not_be_kept_is_said_so(tools):
+    tools.bench.conversation.settle(gave("head … tail", whole=b"x" * 99), tools.heard.append)
+    await tools("/tools output")
+    assert said(tools).level is Level.WARNING
+    assert "head … tail" in tools.of(Page)[-1].text

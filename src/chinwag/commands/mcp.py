@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from chinwag.commands.bench import Bench
 from chinwag.commands.table import MCP_VERBS, Command, Group, Kind
-from chinwag.commands.words import escaped, first_words, plural, say, table
+from chinwag.commands.words import escaped, fence, first_words, plural, say, table
 from chinwag.errors import CommandError, UsageWrong, nearest
 from chinwag.talk.event import Choice, DraftOffered, Ear, Offered, Page
 from chinwag.talk.message import AnyPart
@@ -104,13 +104,6 @@ def _gives(status: Status) -> Iterator[str]:
             f"- {escaped(p.name)} {escaped(first_words(p.description))}"
             for p in status.prompts[:100]
         )
-
-
-def fence(text: str) -> str:
-    """``text`` as a block of code that nothing in it can end."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    marks = "`" * max(3, longest + 1)
-    return f"{marks}text\n{text}\n{marks}"
 
 
 def _ask(status: Status, hear: Ear) -> None:

@@ -250,7 +250,11 @@ class Table:
 
 
 #: What `/tools` does to a tool.
-SWITCH: tuple[tuple[str, str], ...] = (("on", "offer it"), ("off", "offer it no more"))
+SWITCH: tuple[tuple[str, str], ...] = (
+    ("on", "offer it"),
+    ("off", "offer it no more"),
+    ("output", "the whole of what a call gave back"),
+)
 
 #: What the screen may look like.
 THEMES: tuple[tuple[str, str], ...] = (

@@ -10,20 +10,25 @@ import re
 from typing import TYPE_CHECKING
 
 from chinwag.commands.bench import Bench
+from chinwag.commands.sessions import write
 from chinwag.commands.table import Command, Group, Kind
-from chinwag.commands.words import escaped, first_words, plural, say, table, warn
+from chinwag.commands.words import escaped, fence, first_words, flagged, plural, say, table, warn
 from chinwag.errors import CommandError, UsageWrong
+from chinwag.talk.entry import ToolReturned
 from chinwag.talk.event import Ear, Page
 
 if TYPE_CHECKING:
     from chinwag.engine.tooling import Tooling
 
-_TOOLS = "/tools [on|off NAME]"
+_TOOLS = "/tools [on|off NAME|output [N] [PATH]]"
 _ALLOW = "/allow RULE [--for 30m] [--always]"
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 async def tools(bench: Bench, words: list[str], hear: Ear) -> None:
+    if words[:1] == ["output"]:
+        await _output(bench, words[1:], hear)
+        return
     tooling = _tooling(bench)
     if not words:
         hear(_page(bench, tooling))
@@ -38,6 +43,41 @@ async def tools(bench: Bench, words: list[str], hear: Ear) -> None:
     else:
         asks = "; you are asked before it runs" if tooling.policy.attended else ""
         say(hear, f"{names}: offered from the next message on{asks}")
+
+
+async def _output(bench: Bench, words: list[str], hear: Ear) -> None:
+    """All that a call gave back: that of message N, else the newest that was cut."""
+    rest, flags = flagged(words, "--force")
+    n, returned = _given_back(bench, rest)
+    name, whole = returned.result.name or "a tool", returned.result.content
+    if returned.blob:
+        data = await bench.keeper.call(lambda store: store.blob(returned.blob))
+        whole = data.decode("utf-8", "replace")
+    elif returned.size:
+        warn(
+            hear, "the rest of it could not be kept when it came; this is what the model was given"
+        )
+    paths = rest[1:] if rest[:1] == [str(n)] else rest
+    if not paths:
+        hear(Page(f"What {name} gave back ({n})", fence(whole)))
+        return
+    path = await write(
+        bench, paths[0], whole, force=bool(flags), again=f"/tools output {n} {paths[0]}"
+    )
+    say(hear, f"what {name} gave back is in {path}")
+
+
+def _given_back(bench: Bench, words: list[str]) -> tuple[int, ToolReturned]:
+    said = [(n, e) for n, e in bench.conversation.session.walk() if isinstance(e, ToolReturned)]
+    if not said:
+        raise CommandError("no tool was called in this talk", hint="/tools lists what there is")
+    if words[:1] and words[0].isdecimal():
+        for n, entry in said:
+            if n == int(words[0]):
+                return n, entry
+        near = ", ".join(str(n) for n, _ in said[-5:])
+        raise CommandError(f"message {words[0]} is no tool's", hint=f"there is {near}")
+    return next(((n, e) for n, e in reversed(said) if e.size), said[-1])
 
 
 def _tooling(bench: Bench) -> Tooling:
@@ -128,13 +168,15 @@ COMMANDS: tuple[Command, ...] = (
         Group.CONTEXT,
         tools,
         asked="let the model read files, run commands, use tools; function calling; list tools",
-        usage="[on|off NAME]",
+        usage="[on|off NAME|output [N] [PATH]]",
         kinds=(Kind.SWITCH, Kind.TOOL),
         most=None,
         detail="Lists what can be offered to the model, what each may do, and the rules that let "
         "calls run unasked. `/tools on NAME` offers one from the next message on, `/tools off "
         "NAME` takes it back. Offering is not allowing: before a call runs you are shown all of "
-        "it, and asked. `chat --tools NAME,…` offers from the start, `--tools all` offers what is "
+        "it, and asked. Of a long output the model is given head and tail; `/tools output` shows "
+        "the newest such output whole, `/tools output N PATH` writes that of message N to a file. "
+        "`chat --tools NAME,…` offers from the start, `--tools all` offers what is "
         "harmless; `fetch` and `shell` have to be named.",
     ),
     Command(

@@ -61,6 +61,13 @@ def flagged(words: list[str], *flags: str) -> tuple[list[str], set[str]]:
     return [w for w in words if w not in given], given
 
 
+def fence(text: str) -> str:
+    """``text`` as a block of code that nothing in it can end."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    marks = "`" * max(3, longest + 1)
+    return f"{marks}text\n{text}\n{marks}"
+
+
 def say(hear: Ear, text: str) -> None:
     hear(Notice(text))
 

@@ -16,7 +16,8 @@ import msgspec
 
 from chinwag.engine import rules as written
 from chinwag.engine.rules import Fit, Rule
-from chinwag.talk.entry import Cleared, ToolReturned
+from chinwag.talk.entry import Cleared, ToolReturned, UserSaid
+from chinwag.talk.message import Media
 from chinwag.talk.session import Session
 from chinwag.talk.tool import Risk
 
@@ -132,7 +133,8 @@ def is_tainted(session: Session) -> bool:
     """Whether what the model sees may hold words of anybody's. O(the path since the last clear).
 
     What came with an imported session was written by nobody we know; a summary may carry words of
-    what it stands for.
+    what it stands for. A file or picture that is attached may have been written by anybody, though
+    a person chose it.
     """
     if session.birth.imported:
         return True
@@ -140,6 +142,8 @@ def is_tainted(session: Session) -> bool:
         if isinstance(entry, Cleared):
             return False
         if isinstance(entry, ToolReturned) and entry.foreign:
+            return True
+        if isinstance(entry, UserSaid) and any(isinstance(p, Media) for p in entry.parts):
             return True
     return False
 

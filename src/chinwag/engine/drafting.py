@@ -18,6 +18,7 @@ import msgspec
 
 from chinwag.errors import ChinwagError
 from chinwag.talk.unsent import Unsent
+from chinwag.threads import give, tell
 
 WAIT = 0.4  # seconds from a change to the disk
 T = TypeVar("T")
@@ -150,20 +151,13 @@ class Drafting:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T | None] = loop.create_future()
 
-        def tell(found: T | None) -> None:
-            if not answer.done():
-                answer.set_result(found)
-
         def job() -> None:
             found = None
             try:
                 found = work(self._opened())
             except ChinwagError:
                 pass  # nothing can be found there now
-            try:
-                loop.call_soon_threadsafe(tell, found)
-            except RuntimeError:
-                pass  # the loop has ended
+            tell(loop, give, answer, found)
 
         self._put(job)
         return await answer

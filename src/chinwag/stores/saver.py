@@ -29,6 +29,7 @@ from chinwag.stores.base import PartHead, SessionStore
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import AnyEntry
 from chinwag.talk.session import Birth, Headline
+from chinwag.threads import tell
 
 T = TypeVar("T")
 
@@ -537,5 +538,4 @@ def _later(
         if not future.done():
             settle()
 
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(on_loop)
+    tell(loop, on_loop)

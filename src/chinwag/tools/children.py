@@ -20,7 +20,7 @@ from chinwag.errors import ToolFailed
 from chinwag.tools.base import Limits, Output, Scene
 from chinwag.tools.capping import cut
 from chinwag.tools.sandbox import Place, Sandbox, supervised
-from chinwag.tools.threads import apart
+from chinwag.threads import apart
 
 _CHUNK: Final = 64 << 10
 _LAST: Final = 1.6

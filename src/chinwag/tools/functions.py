@@ -20,7 +20,7 @@ from chinwag.talk.tool import Risk, ToolSpec
 from chinwag.tools.base import Output, Scene, Tool
 from chinwag.tools.declaring import NOTE, Declared, tool
 from chinwag.tools.schema import Signature
-from chinwag.tools.threads import apart
+from chinwag.threads import apart
 
 __all__ = ["FunctionTool", "SchemaTool", "from_any", "from_callable", "tool"]
 

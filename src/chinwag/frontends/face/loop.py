@@ -88,10 +88,7 @@ class Loop:
 
     def soon(self, call: Callable[[], object]) -> None:
         """Have ``call`` called on the loop; after its end nobody is there to be told."""
-        try:
-            self._loop.call_soon_threadsafe(call)
-        except RuntimeError:
-            pass
+        tell(self._loop, call)
 
     def end(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -165,10 +165,7 @@ class AsyncStream:
         if self._over or task is None or task.done() or sys.is_finalizing():
             return
         task.add_done_callback(_looked_at)
-        try:
-            task.get_loop().call_soon_threadsafe(self._core.conversation.interrupt)
-        except RuntimeError:
-            pass  # its loop has ended
+        tell(task.get_loop(), self._core.conversation.interrupt)
 
 
 def _looked_at(task: asyncio.Task[Reply]) -> None:

@@ -54,7 +54,7 @@ def besides(note: str, size: int, folds: Folds) -> list[Line]:
     """What is for the person alone, where it is opened: a note, and how much is kept whole."""
     if not folds.tools:
         return []
-    kept = f"the whole output is kept: {size:,} bytes" if size else ""
+    kept = f"all {size:,} bytes are kept: /tools output" if size else ""
     said = " · ".join(filter(None, (note, kept)))
     return plain(said, folds.columns, "class:notice") if said else []
 

@@ -500,10 +500,7 @@ class Shell:
         drawn_with = self._looks
         talk, pages = self._renderers()
         talk.blocks("*a* `b`\n\n| c |\n|-|\n| d |\n", 40)
-        try:
-            loop.call_soon_threadsafe(self._ready, drawn_with, talk, pages)
-        except RuntimeError:
-            pass  # the loop has ended meanwhile
+        tell(loop, self._ready, drawn_with, talk, pages)
 
     def _ready(self, drawn_with: Looks, talk: Any, pages: Any) -> None:
         """The thread is done; the looks may have changed meanwhile."""

@@ -19,7 +19,7 @@ from chinwag.errors import ToolFailed
 from chinwag.talk.tool import Risk, ToolSpec
 from chinwag.tools.base import Output, Scene, Tool
 from chinwag.tools.builtin.rooted import Root
-from chinwag.tools.threads import apart
+from chinwag.threads import apart
 
 MOST_READ: Final = 16 << 20
 """Bytes of a file that are looked at."""

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from chinwag.errors import ToolFailed
 from chinwag.tools.builtin.fetch import Asked, Page
-from chinwag.tools.threads import apart
+from chinwag.threads import apart
 
 _AGENT: Final = "chinwag (a person's chat client)"
 

@@ -19,6 +19,7 @@ from chinwag.errors import ArgumentsUnfit, CommandError, ToolFailed, UsageError,
 from chinwag.talk.fits import misfit
 from chinwag.talk.message import AnyPart
 from chinwag.talk.tool import Risk, ToolSpec
+from chinwag.threads import tell
 from chinwag.tools.base import Output, Scene, Tool, Toolbox
 from chinwag.tools.mcp import results
 from chinwag.tools.mcp.keeper import Keeper, State, Status
@@ -124,10 +125,7 @@ class Servers:
         self._ours = None
         await asyncio.to_thread(self._begun.wait, _LEAVE)
         if self._theirs is not None and self._over is not None:
-            try:
-                self._theirs.call_soon_threadsafe(self._over.set)
-            except RuntimeError:
-                pass  # it has ended by itself
+            tell(self._theirs, self._over.set)
         await asyncio.to_thread(thread.join, _LEAVE)
 
     def _live(self) -> None:
@@ -190,13 +188,8 @@ class Servers:
         self._post(lambda: self._say(text, warning))
 
     def _post(self, work: Callable[[], None]) -> None:
-        ours = self._ours
-        if ours is None:
-            return
-        try:
-            ours.call_soon_threadsafe(work)
-        except RuntimeError:
-            pass  # the talk is over
+        if self._ours is not None:
+            tell(self._ours, work)
 
     # -- the toolbox, on our loop -------------------------------------------------------------
 

@@ -1,7 +1,8 @@
-"""A plain function run where it cannot stop the loop.
+"""Between a loop and threads: work done aside, and word brought back.
 
-Invariants: each call has a thread of its own, which nobody waits for at the end of the program: a
-function that never returns is left behind, and cannot keep another from running.
+Invariants: what is done apart has a thread of its own, which nobody waits for at the end of the
+program: work that never ends is left behind, and cannot keep anything else from running. A loop
+that has ended is told nothing, and nobody fails for it.
 """
 
 from __future__ import annotations
@@ -25,22 +26,24 @@ async def apart(function: Callable[..., T], /, *args: Any, **named: Any) -> T:
         try:
             value = context.run(function, *args, **named)
         except BaseException as error:  # noqa: BLE001  # it is carried over to whoever waits
-            _tell(loop, _fail, future, error)
+            tell(loop, _fail, future, error)
         else:
-            _tell(loop, _give, future, value)
+            tell(loop, give, future, value)
 
-    threading.Thread(target=work, name="chinwag-tool", daemon=True).start()
+    threading.Thread(target=work, name="apart", daemon=True).start()
     return await future
 
 
-def _tell(loop: asyncio.AbstractEventLoop, how: Callable[..., None], *what: Any) -> None:
+def tell(loop: asyncio.AbstractEventLoop, work: Callable[..., object], *what: Any) -> None:
+    """Have ``work(*what)`` done on ``loop``, from any thread; nothing where the loop has ended."""
     try:
-        loop.call_soon_threadsafe(how, *what)
+        loop.call_soon_threadsafe(work, *what)
     except RuntimeError:
         pass  # the loop is closed: nobody wants to know any more
 
 
-def _give(future: asyncio.Future[T], value: T) -> None:
+def give(future: asyncio.Future[T], value: T) -> None:
+    """Settle it, on its loop, unless nobody waits any more."""
     if not future.done():
         future.set_result(value)
 
