@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chinwag.desk import Found, Opening
+from chinwag.opening import Found, Opening
 from chinwag.stores.saver import ConflictReport, FailedReport, SavedReport
 from chinwag.talk.delta import Ended, Stop, TextDelta
 from chinwag.talk.entry import UserSaid
@@ -194,6 +194,8 @@ async def test_after_a_conflict_the_talk_goes_on_in_a_fork():
     await asyncio.gather(*a_desk._tasks)
     assert a_desk.session.birth.parent == old.id
     assert "(conflict)" in a_desk.session.title
+    # Said after it opened: a screen begins anew with another session, and forgets what was told.
+    assert [type(e) for e in heard if isinstance(e, Opened | Notice)][-2:] == [Opened, Notice]
     words = [e.text for e in keeper.sessions[a_desk.session.id] if isinstance(e, UserSaid)]
     assert words == ["mine"]
 

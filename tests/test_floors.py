@@ -15,10 +15,10 @@ SRC = Path(__file__).parents[1] / "src" / "chinwag"
 
 FLOORS = (
     {"errors"},  # the cellar: every room may fail
-    {"talk", "text"},
+    {"talk", "text", "threads"},
     {"config", "context", "providers", "stores", "tools"},
     {"engine"},
-    {"commands"},
+    {"commands", "assembly", "opening", "prefetching"},
     {"desk"},
     {"frontends"},  # what the ears share
     {"frontends.plain", "frontends.jsonl", "frontends.face", "frontends.tui"},
@@ -27,8 +27,10 @@ FLOORS = (
 ROOF = {
     "__init__",
     "__main__",
+    "answerers",
     "served",
     "mcp_shell",
+    "cli_config",
     "cli_mcp",
     "arming",
     "attach",
@@ -39,7 +41,7 @@ ROOF = {
     "files",
     "lists",
 } | {
-    *("porter", "printed", "roads", "shelf", "wiring"),
+    *("asked", "configuring", "doctor", "once", "porter", "printed", "roads", "shelf", "wiring"),
 }
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -55,7 +57,7 @@ CONCRETE = {
 #: Libraries, and the only files that may name them.
 OWNERS = {
     "httpx": {"providers/http.py"},
-    "typer": {"cli.py", "cli_sessions.py", "cli_mcp.py"},
+    "typer": {"cli.py", "cli_sessions.py", "cli_config.py", "cli_mcp.py"},
     "tiktoken": {"context/counting.py"},
     "prompt_toolkit": {"frontends/tui/", "frontends/plain.py"},
     "redis": {"stores/redis_link.py"},

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from chinwag import wiring
+from chinwag import answerers, wiring
 from chinwag.config.settings import ModelFacts
 from chinwag.providers.base import Profile
 from chinwag.talk.entry import AssistantSaid, ModelChosen, UserSaid
@@ -71,7 +71,7 @@ def test_every_fact_of_the_configuration_reaches_the_profile():
     told |= {"tools": True, "price_input": 4.0, "price_output": 5.0, "price_cached": 6.0}
     told |= {"price_written": 7.0}
     assert told.keys() == set(ModelFacts.__struct_fields__)
-    assert wiring._profile_of(ModelFacts(**told)) == Profile(**told)
+    assert answerers.profile_of(ModelFacts(**told)) == Profile(**told)
 
 
 async def test_a_session_costs_what_its_models_ask(world):

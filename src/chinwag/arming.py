@@ -19,6 +19,7 @@ from chinwag.engine.approvals import Mode, Policy, Rules
 from chinwag.engine.rules import Rule, parse, parse_list
 from chinwag.engine.tooling import Bounds, More, Tooling
 from chinwag.errors import ConfigError, UsageError, nearest
+from chinwag.threads import apart
 from chinwag.tools.base import Limits, Toolbox
 from chinwag.tools.builtin.listed import NAMES, USUAL, made
 
@@ -34,6 +35,7 @@ def check(loaded: Loaded) -> None:
     _said(told.approve)
     for text in told.allow:
         parse(text)
+    _known(told, loaded.settings.mcp)
     _names(told, loaded.settings.mcp)
 
 
@@ -71,6 +73,17 @@ def _said(approve: str) -> tuple[Mode, tuple[Rule, ...]]:
         return Mode(approve.strip() or "ask"), ()
     except ValueError:
         return Mode.ASK, parse_list(approve)
+
+
+def _known(told: ToolSettings, servers: Collection[str]) -> None:
+    """Whether what is approved beforehand names tools there are: a slip would allow nothing, and
+    nobody would know. Raises UsageError."""
+    for rule in _said(told.approve)[1]:
+        if rule.tool not in NAMES and rule.tool.partition("__")[0] not in servers:
+            near = nearest(rule.tool, (*Mode, *NAMES))
+            usual = f"say ask, never, all, or rules for {', '.join(NAMES)}"
+            hint = f"did you mean {' or '.join(near)}?" if near else usual
+            raise UsageError(f"--approve names no tool there is: {rule.tool!r}", hint=hint)
 
 
 def _words(offer: str | tuple[str, ...]) -> tuple[str, ...]:

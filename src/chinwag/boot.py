@@ -38,12 +38,17 @@ LEAVE_SCREEN = b"\x1b[0m\x1b[?25h\x1b[?2004l\x1b[?1049l"
 
 def main() -> None:
     """Entry point of the `chat` command."""
+    _fill_gaps()
     argv = sys.argv[1:]
     if argv in (["--version"], ["-V"]):
         from chinwag import __version__
 
-        print(f"chinwag {__version__}")  # noqa: T201 - this is the answer
-        return
+        try:
+            if sys.stdout is not None:
+                sys.stdout.write(f"chinwag {__version__}\n")
+        except OSError as error:
+            _unwritten(error)
+        _leave(0)
     early = EarlyScreen() if opens_screen(argv) and _on_terminal() else None
     try:
         code = _run(argv, early)
@@ -51,6 +56,17 @@ def main() -> None:
         if early is not None:
             early.give_back()
     _leave(code)
+
+
+def _fill_gaps() -> None:
+    """Where stdin, stdout or stderr came closed, nothing is to get its number: a session that did
+    would be written into by whoever prints. What is said to nobody is not said."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        while (fd := os.open(os.devnull, os.O_RDWR)) < 3:
+            pass
+        os.close(fd)
+        if sys.stderr is None:
+            sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - as long as the program
 
 
 def opens_screen(argv: list[str]) -> bool:
@@ -106,9 +122,18 @@ def _leave(code: int) -> None:
     for stream in filter(None, (sys.stdout, sys.stderr)):  # one that was closed is None
         try:
             stream.flush()
-        except (OSError, ValueError):  # the reader has gone, or it was closed at the start
+        except (BrokenPipeError, ValueError):  # the reader has gone, or it was closed at the start
             os._exit(code or 0)
+        except OSError as error:
+            _unwritten(error)
     sys.exit(code)
+
+
+def _unwritten(error: OSError) -> None:
+    """A full disk, say: what was printed is nowhere, and that is no success."""
+    why = (error.strerror or str(error)).lower()
+    os.write(2, f"chat: the output cannot be written: {why}\n".encode())
+    os._exit(1)
 
 
 class EarlyScreen:

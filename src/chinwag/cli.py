@@ -7,6 +7,7 @@ and rich are not imported by `--help`.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,11 +17,12 @@ os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: 50 ms where rich wou
 import typer
 
 from chinwag import __version__
+from chinwag.asked import Asked, Flags
+from chinwag.cli_config import config_app, keys_app
 from chinwag.cli_mcp import mcp_app
 from chinwag.cli_sessions import Config, Data, Json, Store, sessions_app
 from chinwag.errors import ChinwagError, StoreError, UsageError
 from chinwag.frontends.codes import ANSWERED, FAILED, WRONG_USE
-from chinwag.roads import Asked, Flags
 
 if TYPE_CHECKING:
     from chinwag.boot import EarlyScreen
@@ -41,12 +43,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Talk to any language model in the terminal.",
 )
-config_app = typer.Typer(no_args_is_help=True, help="Where every setting comes from.")
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(mcp_app, name="mcp")
-keys_app = typer.Typer(
-    no_args_is_help=True, help="API keys, kept in the keyring or a file only you can read."
-)
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 
@@ -258,67 +256,11 @@ def tools_list(json: Json = False, data_dir: Data = "", config: Config = "") -> 
 
 
 @app.command("doctor")
-def doctor(json: Json = False, data_dir: Data = "", config: Config = "") -> None:
-    """What this machine has: folders, keys, local servers, terminal."""
-    from chinwag import lists
+def doctor(json: Json = False, data_dir: Data = "", store: Store = "", config: Config = "") -> None:
+    """What this machine has: folders, keys, local servers, tools, terminal; what is amiss."""
+    from chinwag import doctor as looked
 
-    raise typer.Exit(lists.doctor(_flags(data_dir), config, as_json=json))
-
-
-@config_app.command("show")
-def config_show(json: Json = False, data_dir: Data = "", config: Config = "") -> None:
-    """Every setting, its value, and where it came from."""
-    from chinwag import lists
-
-    raise typer.Exit(lists.config(_flags(data_dir), config, as_json=json))
-
-
-@config_app.command("path")
-def config_path(config: Config = "") -> None:
-    """Where the configuration file is."""
-    from chinwag import lists
-
-    raise typer.Exit(lists.config_path(config))
-
-
-@keys_app.command("list")
-def keys_list(json: Json = False, config: Config = "") -> None:
-    """Which providers have a key, and where it is; never the key."""
-    from chinwag import lists
-
-    raise typer.Exit(lists.keys({}, config, as_json=json))
-
-
-@keys_app.command("set")
-def keys_set(
-    provider: str,
-    file: Annotated[bool, typer.Option("--file", help="In a file only you can read.")] = False,
-    keyring: Annotated[bool, typer.Option("--keyring", help="In the system's keyring.")] = False,
-    config: Config = "",
-) -> None:
-    """Ask for a key, without showing it, and keep it: in the keyring where one answers."""
-    from chinwag import lists
-
-    if file and keyring:
-        raise typer.BadParameter("--file or --keyring, not both")
-    place = "file" if file else "keyring" if keyring else ""
-    raise typer.Exit(lists.set_key(provider, config, place=place))
-
-
-@keys_app.command("delete")
-def keys_delete(provider: str, config: Config = "") -> None:
-    """Take a kept key away."""
-    from chinwag import lists
-
-    raise typer.Exit(lists.delete_key(provider, config))
-
-
-@keys_app.command("path")
-def keys_path(config: Config = "") -> None:
-    """Where the keys are kept."""
-    from chinwag import lists
-
-    raise typer.Exit(lists.keys_path(config))
+    raise typer.Exit(looked.doctor(_flags(data_dir, store), config, as_json=json))
 
 
 @app.command("completion")
@@ -352,7 +294,9 @@ def run(argv: list[str], early: EarlyScreen | None) -> int:
     words = _with_bare_resume(argv)
     first = _first_word(words)
     command: Any
-    if first is not None and words[first] == "ask":
+    if first is not None and words[first] == "help" and (asked := _help(words[first + 1 :])):
+        command, words = asked
+    elif first is not None and words[first] == "ask":
         command, words = talk_app, [*words[:first], *words[first + 1 :]]
     elif first is not None and words[first] in COMMANDS:
         command, words = app, [*words[first:], *words[:first]]
@@ -360,7 +304,28 @@ def run(argv: list[str], early: EarlyScreen | None) -> int:
         return _refuse(slip, early)
     else:
         command = talk_app
+    if command is talk_app and (empty := _empty_name(words)):
+        return _refuse(f"the name after {empty} is empty - name the session", early)
+    if command is app and sys.stdout is None:
+        return _refuse("there is nowhere to write: stdout is closed", early, FAILED)
     return _called(command, words, early)
+
+
+def _help(rest: list[str]) -> tuple[Any, list[str]] | None:
+    """`chat help` and `chat help COMMAND`; anything longer is a prompt."""
+    if not rest:
+        return talk_app, ["--help"]
+    if all(map(str.isalpha, rest)) and len(rest) <= 2 and rest[0] in COMMANDS[1:]:
+        return app, [*rest, "--help"]
+    return None
+
+
+def _empty_name(words: list[str]) -> str:
+    """The flag whose session has no name, as a variable that is not set gives; "" where none."""
+    named = ("-n", "--session", "-r", "--resume")
+    told = words[: words.index("--")] if "--" in words else words
+    pairs = itertools.pairwise(told)
+    return next((word for word, value in pairs if word in named and not value.strip()), "")
 
 
 def _called(command: Any, words: list[str], early: EarlyScreen | None) -> int:
@@ -376,12 +341,36 @@ def _called(command: Any, words: list[str], early: EarlyScreen | None) -> int:
         return 130
     except typer.Exit as leaving:
         return int(leaving.exit_code)
+    except OSError as error:
+        return _unwritable(error, early)
     except Exception as error:
         shown = getattr(error, "format_message", None)
         if shown is None:
             raise  # a mistake of ours: it goes up and is seen
-        return _refuse(f"{shown()} - chat --help lists the options", early)
+        return _misused(error, shown(), early)
     return int(code or ANSWERED)
+
+
+def _unwritable(error: OSError, early: EarlyScreen | None) -> int:
+    """Our output had no place, or nobody reads it any more; else it is a mistake of ours."""
+    from chinwag.once import CANNOT_BE_WRITTEN, nobody_reads
+
+    if error.filename or error.errno not in CANNOT_BE_WRITTEN:
+        raise error
+    nobody_reads()
+    said = f"the output cannot be written: {(error.strerror or '').lower()}"
+    return _refuse(said, early, FAILED)
+
+
+def _misused(error: Exception, said: str, early: EarlyScreen | None) -> int:
+    """What typer could make nothing of; a group without a command shows what it has."""
+    where = getattr(getattr(error, "ctx", None), "command_path", "chat")
+    if type(error).__name__ == "NoArgsIsHelpError":
+        if early is not None:
+            early.give_back()
+        sys.stderr.write(f"{said}\n")
+        return WRONG_USE
+    return _refuse(f"{said} - {where} --help lists the options", early)
 
 
 def _refuse(sentence: str, early: EarlyScreen | None, code: int = WRONG_USE) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from chinwag.roads import Flags
+from chinwag.asked import Flags
 
 sessions_app = typer.Typer(
     no_args_is_help=True,

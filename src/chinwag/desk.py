@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,10 +22,11 @@ from chinwag.commands.table import MOST_SUGGESTIONS, Sources, Suggestion, Table,
 from chinwag.engine.conversation import Conversation
 from chinwag.engine.drafting import Drafting
 from chinwag.engine.windows import Windows
-from chinwag.errors import ChinwagError, ModelUnknown
+from chinwag.errors import ChinwagError
+from chinwag.opening import Discover, Opening, as_asked, look_round, open_asked
+from chinwag.prefetching import Prefetch
 from chinwag.providers.base import ModelInfo
-from chinwag.stores.base import resolve
-from chinwag.stores.saver import ConflictReport, FailedReport, Report, SavedReport
+from chinwag.stores.base import ConflictReport, FailedReport, Report, SavedReport
 from chinwag.talk.event import (
     AnyEvent,
     DraftOffered,
@@ -41,16 +41,14 @@ from chinwag.talk.event import (
     failed,
 )
 from chinwag.talk.message import AnyPart, File
-from chinwag.talk.session import Header, Session, slug
+from chinwag.talk.session import Session
 from chinwag.talk.unsent import Unsent
-from chinwag.threads import apart
+from chinwag.threads import apart, beside
 
 if TYPE_CHECKING:
     from chinwag.engine.tooling import Tooling
 
 LONG = 1000  # entries
-QUIET = 0.5  # seconds without a key or a word after which heavy work may begin
-MODELS_HOLD = 60.0  # seconds for which a list of models is taken to be true
 NAMES_A_MODEL = ("/model", "/provider", "/retry", "/regenerate")
 
 
@@ -76,41 +74,12 @@ class Status(msgspec.Struct, frozen=True):
     budget: str = ""
 
 
-class Opening(msgspec.Struct, frozen=True):
-    """Which session to begin with: nothing set means a new, unnamed one.
-
-    ``name`` opens or begins, ``resume`` must exist, ``latest`` is the one used last, ``pick`` asks,
-    ``fork`` goes on in a copy. ``choice``, ``system`` and ``options`` were asked for on the command
-    line: they hold for a resumed session too.
-    """
-
-    name: str = ""
-    resume: str = ""
-    latest: bool = False
-    pick: bool = False
-    fork: bool = False
-    choice: tuple[str, str] | None = None
-    system: str | None = None
-    options: dict[str, Any] = {}
-
-
 class Past(Protocol):
     """Lines typed in earlier sessions."""
 
     def lines(self) -> list[str]: ...
 
     def add(self, line: str) -> None: ...
-
-
-class Found(msgspec.Struct, frozen=True):
-    """A local server that answered: its provider name and models, the first one preferred."""
-
-    provider: str
-    address: str
-    models: tuple[str, ...]
-
-
-Discover = Callable[[], Awaitable[Sequence[Found]]]
 
 
 class Served(Protocol):
@@ -162,9 +131,6 @@ class Desk:
         self._lasting = lasting
         self._cost = cost
         self._discover = discover
-        self._load_counter = load_counter
-        self._models = models
-        self._prepare = prepare
         self._close = close
         self._windows = windows
         self._drafting = drafting
@@ -173,13 +139,16 @@ class Desk:
         self._problem = self._remedy = ""
         self._ready: asyncio.Event | None = None
         self._sources = self._known(sources)
-        self._headers: Sequence[Header] = ()
-        self._known_models: Sequence[ModelInfo] = ()
-        self._models_asked = -MODELS_HOLD
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
+        self._prefetch = Prefetch(
+            conversation,
+            self._tasks,
+            prepare=prepare,
+            load_counter=load_counter,
+            models=models,
+            learnt=lambda: self._late(Learnt()),
+        )
         self._spared = ""
-        self._typed = -QUIET
-        self._tables_for: str | None = None
         self.opened = True
         self.opening = Opening()
         self.notices: Sequence[str] = ()
@@ -221,12 +190,12 @@ class Desk:
         return self._lasting and not self.conversation.private
 
     def count(self, text: str) -> tuple[int, bool]:
-        self._typed = time.monotonic()
+        self._prefetch.typed()
         return self.conversation.count(text) if text else (0, True)
 
     def complete(self, line: str, cursor: int) -> list[Suggestion]:
         if line.startswith(NAMES_A_MODEL):
-            self._renew_models()
+            self._prefetch.renew_models()
         found = self.table.complete(line, cursor, self._sources)
         before = line[:cursor]
         return found or [*self._resources(before), *at_path(before, self._sources)]
@@ -246,7 +215,7 @@ class Desk:
     def remember(self, line: str) -> None:
         """Keep a typed line for later sessions; a private talk leaves no trace."""
         if self.lasting and line.strip():
-            self._in_background(apart(self._past.add, line))
+            beside(self._tasks, apart(self._past.add, line))
 
     # -- lines --------------------------------------------------------------------------------
 
@@ -254,9 +223,12 @@ class Desk:
         """Do what ``line`` asks, telling ``hear``; ends with `Rested`."""
         await self._one(lambda ear: self._handled(line, ear, parts), hear)
 
-    async def talk(self, text: str, hear: Ear, parts: Sequence[AnyPart] = ()) -> None:
-        """Say ``text`` to the model, whatever it begins with."""
-        await self._one(lambda ear: self._said(text, ear, parts), hear)
+    async def talk(
+        self, text: str, hear: Ear, parts: Sequence[AnyPart] = (), *, foreign: bool = False
+    ) -> None:
+        """Say ``text`` to the model, whatever it begins with. ``foreign``: not all of it is the
+        person's own."""
+        await self._one(lambda ear: self._said(text, ear, parts, foreign=foreign), hear)
 
     async def _one(self, work: Callable[[Ear], Awaitable[None]], hear: Ear) -> None:
         ear = self.beside(hear)
@@ -270,7 +242,9 @@ class Desk:
             self._mind_windows()
             ear(Rested())
 
-    async def _said(self, text: str, hear: Ear, parts: Sequence[AnyPart]) -> None:
+    async def _said(
+        self, text: str, hear: Ear, parts: Sequence[AnyPart], *, foreign: bool = False
+    ) -> None:
         if not text.strip() and not parts:
             return
         if self.conversation.following and not await self.conversation.write_here(hear):
@@ -279,7 +253,7 @@ class Desk:
             return
         held = self.conversation.pending
         brought = [*parts, *held, *await self._brought(text, hear)]
-        await self.conversation.say(text, hear, brought)
+        await self.conversation.say(text, hear, brought, foreign=foreign)
         self.conversation.pending = self.conversation.pending[len(held) :]
 
     async def _mentioned(self, text: str, hear: Ear) -> list[AnyPart]:
@@ -329,8 +303,8 @@ class Desk:
                 if self.session.id != before:
                     await self._offer(hear)
                 self._spare()
-                self._renew_tables()
-                self._renew_sources()
+                self._prefetch.renew_tables()
+                self._prefetch.renew_headers()
 
     def interrupt(self) -> bool:
         return self.conversation.interrupt()
@@ -379,7 +353,7 @@ class Desk:
                 self._open(self.opening, self._late),
                 self._take_up_tools(stay=stay),
             )
-            await self._as_asked(self.opening, self._late)
+            await as_asked(self.conversation, self.opening, self._late)
         except ChinwagError as error:
             self.opened = False
             self._late(failed(error))
@@ -392,8 +366,8 @@ class Desk:
         """Others may find us here, and we them; what a talk needs is fetched."""
         if self._windows is not None:
             self._windows.begin(self._late)
-        self._in_background(self._fetch())
-        self._in_background(self._ask_store())
+        self._prefetch.begin()
+        beside(self._tasks, self._ask_store())
         await self._offer(self._late)
 
     async def _ask_store(self) -> None:
@@ -412,58 +386,16 @@ class Desk:
             if self.served is not None:
                 await self.served.begin(made, self._late, stay=stay)
 
-    async def _as_asked(self, opening: Opening, hear: Ear) -> None:
-        """What the command line asked for holds for the session that was opened, too."""
-        conversation = self.conversation
-        conversation.overrides = opening.options
-        if opening.system is not None and conversation.system != opening.system:
-            conversation.set_system(opening.system, hear)
-        defaults = conversation.defaults
-        if not defaults.model:
-            defaults.model = await self._first_model(defaults.provider)
-        if opening.choice is not None:
-            provider, model = opening.choice
-            model = model or await self._first_model(provider)
-            if conversation.choice != (provider, model):
-                conversation.choose(provider, model, hear)
-
-    async def _first_model(self, provider: str) -> str:
-        """What a server offers first, where only the provider was named."""
-        models = await self.conversation.provider(provider).models()
-        if not models:
-            raise ModelUnknown(
-                f"{provider} offers no model now", hint=f"name one: -m {provider}/MODEL"
-            )
-        return models[0].name
-
     async def _open(self, opening: Opening, hear: Ear) -> None:
-        wanted = opening.resume or opening.name
         if opening.pick:
             await self.table.perform(Called("load"), self._bench, hear)
-        elif wanted or opening.latest:
-            await self._open_named(opening, wanted, hear)
+        elif opening.resume or opening.name or opening.latest:
+            await open_asked(self.conversation, opening, hear)
+            self._spare()
 
-    async def _open_named(self, opening: Opening, wanted: str, hear: Ear) -> None:
-        headers = await self.conversation.headers()
-        if opening.latest:
-            found = next((h for h in headers if not h.damaged), None)
-            if found is None:
-                hear(Notice("there is no earlier session: this is a new one"))
-                return
-        elif opening.name and not any(_means(h.headline.title, h.id, wanted) for h in headers):
-            await self.conversation.begin(hear, opening.name)
-            return
-        else:
-            found = resolve(wanted, headers)
-        if opening.fork:
-            await self.conversation.fork_of(found.id, hear)
-            return
-        gc.disable()  # what is read is kept: walking it while it is made costs a third of the time
-        try:
-            await self.conversation.open(found.id, hear)
-        finally:
-            gc.enable()
-        self._spare()
+    async def _look_round(self) -> None:
+        if self._discover is not None:
+            await look_round(self.conversation, self._discover, self._late)
 
     def _spare(self) -> None:
         """A long session is no garbage: looking through it again and again would halt the keys."""
@@ -471,81 +403,18 @@ class Desk:
             self._spared = self.session.id
             gc.freeze()
 
-    async def _look_round(self) -> None:
-        """Where nobody said which model answers, a local server that is there does."""
-        if self._discover is None:
-            return
-        found = await self._discover()
-        if not found or self.conversation.session.provider:
-            return
-        first = found[0]
-        defaults = self.conversation.defaults
-        defaults.provider, defaults.model = first.provider, first.models[0]
-        more = f" and {len(first.models) - 1} more models" if len(first.models) > 1 else ""
-        self._late(Notice(f"found {first.provider} at {first.address}: {first.models[0]}{more}"))
-
-    async def _fetch(self) -> None:
-        """The transport, the model's window, counting tables, names: all off the hot path."""
-        provider, model = self.conversation.choice
-        await asyncio.sleep(0.05)  # let the first keys through: imports hold the interpreter
-        try:
-            await apart(self._prepare, provider)
-            await self.conversation.learn_profile()
-        except ChinwagError:
-            pass  # said when it is needed, in the turn that needs it
-        self._late(Learnt())
-        self._renew_sources()
-        await self._fetch_tables(model)
-
-    async def _fetch_tables(self, model: str) -> None:
-        """Counting tables, in a quiet moment: making them holds the interpreter for a while."""
-        self._tables_for = model
-        while self.conversation.busy or time.monotonic() < self._typed + QUIET:  # noqa: ASYNC110 - quiet is the absence of events
-            await asyncio.sleep(QUIET / 2)
-        await apart(self._load_counter, model)
-        self._late(Learnt())
-
-    def _renew_tables(self) -> None:
-        model = self.conversation.choice[1]
-        if self._tables_for is not None and model != self._tables_for:
-            self._in_background(self._fetch_tables(model))
-
-    def _renew_sources(self) -> None:
-        self._in_background(self._read_headers())
-
-    async def _read_headers(self) -> None:
-        try:
-            self._headers = await self.conversation.headers()
-        except ChinwagError:
-            pass  # completion offers what it knew before
-
-    def _renew_models(self) -> None:
-        """Ask for models when somebody is about to name one, and not again within a minute."""
-        now = time.monotonic()
-        if now > self._models_asked + MODELS_HOLD:
-            self._models_asked = now
-            self._in_background(self._read_models())
-
-    async def _read_models(self) -> None:
-        self._known_models = await self._models()
-
     def _known(self, sources: Sources) -> Sources:
         """The sources, with what only the desk knows."""
         return msgspec.structs.replace(
             sources,
-            sessions=lambda: self._headers,
-            models=lambda: self._known_models,
+            sessions=lambda: self._prefetch.headers,
+            models=lambda: self._prefetch.models,
             tools=self._tools,
         )
 
     def _tools(self) -> list[tuple[str, str]]:
         tooling = self.conversation.tooling
         return [(name, "") for name in tooling.names] if tooling else []
-
-    def _in_background(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def report(self, report: Report) -> None:
         """What the saver says, already on the loop."""
@@ -554,13 +423,13 @@ class Desk:
                 self._problem = self._remedy = ""
                 self._late(Saved(session, through))
                 if self.conversation.may_go(session, through):
-                    self._in_background(self.conversation.release(session))
+                    beside(self._tasks, self.conversation.release(session))
                 self._mind_windows()
             case FailedReport(session_id=session, reason=reason, hint=hint, waiting=waiting):
                 self._problem, self._remedy = reason, hint
                 self._late(SaveFailed(session, reason, waiting, hint))
             case ConflictReport(session_id=session):
-                self._in_background(self.conversation.conflicted(session, self._late))
+                beside(self._tasks, self.conversation.conflicted(session, self._late))
 
     async def close(self) -> list[str]:
         """Stop what runs, save what waits, let go of everything.
@@ -585,10 +454,6 @@ class Desk:
 def _unsent(text: str, cursor: int, pastes: Sequence[tuple[str, str]]) -> Unsent:
     files = tuple(File(mime="text/plain", name=name, text=whole) for name, whole in pastes)
     return Unsent(text, cursor, files)
-
-
-def _means(title: str, session_id: str, wanted: str) -> bool:
-    return wanted == session_id or (slug(title) == slug(wanted) != "")
 
 
 def _alone(hear: Ear) -> Ear:

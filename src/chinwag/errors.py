@@ -252,6 +252,11 @@ class UsageWrong(CommandError):
         self.usage = usage
 
 
+def reason_of(error: OSError) -> str:
+    """The system's own words for it, as a part of a sentence."""
+    return (error.strerror or str(error)).lower()
+
+
 def nearest(name: str, names: Iterable[str], most: int = 3) -> tuple[str, ...]:
     """Up to ``most`` of ``names`` that look like ``name``, best first; prefixes count as near."""
     import difflib  # 5 ms at start-up, for something that is hardly ever needed

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from chinwag.talk.entry import new_id
+from chinwag.talk.message import AnyPart
 
 
 class OwnFiles:
@@ -80,3 +82,33 @@ def _read(path: Path, limit: int) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8 text") from None
+
+
+async def attach(path: str) -> AnyPart:
+    from chinwag.attach import attached
+
+    return await asyncio.to_thread(attached, path)
+
+
+async def is_file(path: str) -> bool:
+    def look() -> bool:
+        try:
+            return Path(path).expanduser().is_file()
+        except (OSError, RuntimeError, ValueError):  # a name too long, no such home, a null byte
+            return False
+
+    return await asyncio.to_thread(look)
+
+
+def paths(typed: str) -> Iterable[str]:
+    """Paths that begin with what is typed; a folder ends in a slash. At most one folder is read."""
+    folder, _, start = typed.rpartition("/")
+    base = Path(folder or ("/" if typed.startswith("/") else ".")).expanduser()
+    try:
+        names = sorted(base.iterdir())[:2000]
+    except (OSError, RuntimeError):
+        return
+    for path in names:
+        if path.name.startswith(start) and (start.startswith(".") or not path.name.startswith(".")):
+            name = f"{path.name}/" if path.is_dir() else path.name
+            yield f"{folder}/{name}" if "/" in typed else name

@@ -7,9 +7,8 @@ made safe for a terminal and left alone in JSON. Part of the roof: it names what
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,10 @@ from chinwag import wiring
 from chinwag.commands.models import described
 from chinwag.config import keyrings
 from chinwag.config.keyfile import drop_key, fitting, keep_key
-from chinwag.config.paths import is_open_to_others
-from chinwag.errors import ChinwagError, ConfigError, UsageError
+from chinwag.errors import ConfigError, UsageError
 from chinwag.frontends.codes import ANSWERED, FAILED
 from chinwag.printed import Flags, columns, json, out
 from chinwag.printed import house as settle
-from chinwag.talk.codec import dumps
 from chinwag.text.safe import safe_line
 
 # -- who can answer -------------------------------------------------------------------------------
@@ -38,9 +35,18 @@ def models(query: str, flags: Flags, config: str, *, as_json: bool, anew: bool =
     found = [m for m in listed if wanted in f"{m.provider}/{m.name}".lower()]
     _say_listing(house)
     if as_json:
-        return json([msgspec.to_builtins(m) for m in found])
+        return json([_model_json(m) for m in found])
+    if not found:
+        more = "; --refresh asks every provider anew" if not anew else ""
+        sys.stderr.write(f"no model is called like {safe_line(query)}{more}\n")
     columns([(f"{m.provider}/{m.name}", described(m.profile), m.detail) for m in found])
     return ANSWERED
+
+
+def _model_json(info: Any) -> dict[str, Any]:
+    """One model: always the same names, whatever is known of it."""
+    own = {"id": f"{info.provider}/{info.name}", "provider": info.provider, "name": info.name}
+    return own | {"detail": info.detail, "profile": msgspec.to_builtins(info.profile)}
 
 
 async def _models(house: wiring.House, *, anew: bool) -> list[Any]:
@@ -78,24 +84,7 @@ def _key_state(row: Any, keyed: Mapping[str, str]) -> str:
     return "no key needed" if row.local else "no key"
 
 
-# -- settings and health --------------------------------------------------------------------------
-
-
-def config(flags: Flags, path: str, *, as_json: bool) -> int:
-    rows = list(settle(flags, path).loaded.rows())
-    if as_json:
-        return json({n: {"value": value, "from": origin} for n, value, origin in rows})
-    columns([(name, _value(value), origin) for name, value, origin in rows])
-    return ANSWERED
-
-
-def _value(value: object) -> str:
-    return dumps(value).decode()
-
-
-def config_path(path: str) -> int:
-    out(str(settle({}, path).places.config_file))
-    return ANSWERED
+# -- tools ---------------------------------------------------------------------------------------
 
 
 def tools(flags: Flags, path: str, *, as_json: bool) -> int:
@@ -124,60 +113,6 @@ def tools(flags: Flags, path: str, *, as_json: bool) -> int:
     columns([("allowed", str(rule)) for rule in rules.allow])
     columns([("never", str(rule)) for rule in rules.deny])
     return ANSWERED
-
-
-def doctor(flags: Flags, path: str, *, as_json: bool) -> int:
-    """Each finding: what, how it is, and whether that is well."""
-    house = settle(flags, path)
-    found = list(_findings(house))
-    if as_json:
-        return json([{"what": w, "is": text, "ok": ok} for w, text, ok in found])
-    columns([("ok" if ok else "--", what, text) for what, text, ok in found])
-    return ANSWERED if all(ok for _, _, ok in found) else FAILED
-
-
-def _findings(house: wiring.House) -> Iterable[tuple[str, str, bool]]:
-    where = house.places
-    yield "configuration", _there(where.config_file.exists(), str(where.config_file)), True
-    yield "sessions", str(where.sessions), not is_open_to_others(where.sessions)
-    yield "may be written", *_writable(str(where.data))
-    yield "open elsewhere", *_open_elsewhere(house)
-    chosen = house.choice or house.found_choice()
-    yield "model", "/".join(chosen) if chosen else "a local server, else the guide", True
-    yield "keys found for", ", ".join(house.key_places()) or "nobody", True
-    servers = asyncio.run(_servers(house))
-    yield "local servers", ", ".join(servers) or "none answers", True
-    term = os.environ.get("TERM", "")
-    yield "terminal", term or "unknown", True
-    yield "proxy", os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or "none", True
-
-
-def _open_elsewhere(house: wiring.House) -> tuple[str, bool]:
-    """Which sessions other programs write just now."""
-    try:
-        with house.store() as store:
-            found = [f"{session}: {who}" for session, who in store.writers()]
-    except ChinwagError as error:
-        return error.message, False
-    return "; ".join(found) or "no session", True
-
-
-async def _servers(house: wiring.House) -> list[str]:
-    from chinwag.providers.discovery import discover
-
-    return [f"{s.name} at {s.base_url}" for s in await discover(house.environ)]
-
-
-def _there(is_there: bool, text: str) -> str:  # noqa: FBT001 - a word about a file
-    return text if is_there else f"{text} (not there: defaults hold)"
-
-
-def _writable(folder: str) -> tuple[str, bool]:
-    above = folder
-    while above and not os.path.exists(above):  # noqa: PTH110 - walking up plain text
-        above = os.path.dirname(above)  # noqa: PTH120 - the same
-    ok = os.access(above or "/", os.W_OK)
-    return folder if ok else f"{folder} cannot be written", ok
 
 
 # -- keys -----------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from chinwag.config.approved import OwnFile
 from chinwag.config.private import write_private
 from chinwag.config.settings import ServerSettings
 from chinwag.config.tables import added, removed
-from chinwag.errors import ChinwagError, ConfigError, UsageError
+from chinwag.errors import ChinwagError, ConfigError, UsageError, reason_of
 from chinwag.frontends.codes import ANSWERED, FAILED
 from chinwag.printed import agreed, columns, house, json, out, plural, tell, tell_error
 from chinwag.tools.mcp.keeper import State, Status
@@ -107,22 +107,26 @@ def _rewrite(file: Any, text: str) -> None:
     try:
         write_private(file.resolve(), text.encode())
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise ConfigError(f"cannot be written: {reason}", where=str(file)) from error
 
 
 def list_(path: str, *, as_json: bool) -> int:
     """Every server of the configuration, and whether it was approved; none is started."""
-    home = house({}, path)
+    there = known(house({}, path))
+    if as_json:
+        return json([_plain(spec, approved=yes) for spec, yes in there])
+    if not there:
+        tell("no MCP server yet: chat mcp add NAME -- COMMAND…")
+    columns([(s.name, "approved" if yes else "not approved", s.where) for s, yes in there])
+    return ANSWERED
+
+
+def known(home: wiring.House) -> list[tuple[ServerSpec, bool]]:
+    """Every server of the configuration by name, and whether it was approved as it is now."""
     book = read(OwnFile(home.places.mcp_approved).read())
     specs = [served.spec_of(name, own) for name, own in sorted(home.settings.mcp.items())]
-    yes = {spec.name: may_run(book.servers.get(spec.name), said(spec)) for spec in specs}
-    if as_json:
-        return json([_plain(spec, approved=yes[spec.name]) for spec in specs])
-    if not specs:
-        tell("no MCP server yet: chat mcp add NAME -- COMMAND…")
-    columns([(s.name, "approved" if yes[s.name] else "not approved", s.where) for s in specs])
-    return ANSWERED
+    return [(spec, may_run(book.servers.get(spec.name), said(spec))) for spec in specs]
 
 
 def _plain(spec: ServerSpec, *, approved: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from chinwag.commands import export as forms
-from chinwag.errors import ChinwagError, SessionNotFound, StoreError, UsageError, nearest
+from chinwag.errors import ChinwagError, SessionNotFound, StoreError, UsageError, nearest, reason_of
 from chinwag.files import OwnFiles
 from chinwag.frontends.codes import ANSWERED, FAILED, WRONG_USE
 from chinwag.printed import Flags, agreed, columns, house, json, plural, tell, tell_error
@@ -41,7 +41,7 @@ def export(
     name: str, path: str, form: str, flags: Flags, config: str, *, force: bool, as_json: bool
 ) -> int:
     """One session into a file, or to `stdout` for ``-``."""
-    chosen = form_of(form, path)
+    chosen = form_of(form or ("json" if as_json and path == "-" else ""), path)
     with house(flags, config).store() as store:
         session = read(store, resolve(name, store.headers()).id)
         text = forms.WRITERS[chosen](inlined(session, store))
@@ -99,7 +99,7 @@ def _written(path: str, text: str, *, force: bool) -> str:
                 raise UsageError(f"{path} was left as it is", hint="name another path") from None
             return asyncio.run(files.write_text(path, text, overwrite=True))
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise UsageError(f"cannot write {path}: {reason}", hint="try another place") from None
 
 
@@ -162,7 +162,7 @@ def _bytes(path: str) -> bytes:
     try:
         return asyncio.run(OwnFiles().read_bytes(path, LIMIT))
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise UsageError(f"it cannot be read: {reason}", hint="check the path") from None
     except ValueError as error:
         raise UsageError(f"it cannot be read: {error}") from None

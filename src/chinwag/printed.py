@@ -20,7 +20,7 @@ from chinwag.errors import ChinwagError, UsageError
 from chinwag.frontends.codes import ANSWERED
 from chinwag.talk.codec import dumps
 from chinwag.text.cells import pad, width
-from chinwag.text.safe import safe, safe_line
+from chinwag.text.safe import json_shown, safe, safe_line
 
 Flags: TypeAlias = Mapping[str, Any]
 
@@ -44,7 +44,7 @@ def tell_error(error: ChinwagError) -> None:
 
 
 def json(value: Any) -> int:
-    out(msgspec.json.format(dumps(value), indent=2).decode())
+    out(json_shown(msgspec.json.format(dumps(value), indent=2)).decode())
     return ANSWERED
 
 

@@ -11,48 +11,19 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from chinwag.errors import ChinwagError, ConfigError, StoreError, UsageError
-from chinwag.frontends.codes import ANSWERED, FAILED, INTERRUPTED, WRONG_USE, exit_code
+from chinwag.asked import Asked, Flags, check, flags_read, opening, piped
+from chinwag.errors import ChinwagError, ConfigError, StoreError, UsageError, reason_of
+from chinwag.frontends.codes import ANSWERED, FAILED, WRONG_USE
 from chinwag.text.safe import safe
 
 if TYPE_CHECKING:
     from chinwag.boot import EarlyScreen
-    from chinwag.desk import Desk, Opening
+    from chinwag.desk import Desk
     from chinwag.frontends.trace import Trace
-    from chinwag.talk.message import AnyPart
+    from chinwag.opening import Opening
     from chinwag.wiring import House
-
-Flags: TypeAlias = Mapping[str, Any]
-
-PIPE_LIMIT = 16 * 1024 * 1024  # bytes of piped input that are read
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """What the command line asks for beyond settings."""
-
-    prompt: str = ""
-    files: tuple[str, ...] = ()
-    session: str = ""
-    resume: str = ""
-    pick: bool = False
-    latest: bool = False
-    fork: bool = False
-    options: tuple[tuple[str, str], ...] = ()
-    stop: tuple[str, ...] = ()
-    schema: str = ""
-    json: bool = False
-    json_stream: bool = False
-    extract: bool = False
-    live: bool = True
-    dry_run: bool = False
-    quiet: bool = False
-    verbose: bool = False
 
 
 def run_bare(argv: list[str], early: EarlyScreen | None) -> int:
@@ -62,7 +33,7 @@ def run_bare(argv: list[str], early: EarlyScreen | None) -> int:
     except ChinwagError as error:
         if early is not None:
             early.give_back()
-        _say(f"{error.message} - {error.hint}" if error.hint else error.message)
+        say(f"{error.message} - {error.hint}" if error.hint else error.message)
         # Nothing has been asked of a model yet: only a store can have failed by itself.
         return FAILED if isinstance(error, StoreError) else WRONG_USE
 
@@ -73,13 +44,16 @@ def take(asked: Asked, flags: Flags, config: str, early: EarlyScreen | None) -> 
     from chinwag.config.paths import keep_to_oneself
 
     keep_to_oneself()
-    house = wiring.settle_in(flags, config, dict(os.environ))
+    check(asked)
+    house = wiring.settle_in(flags_read(flags), config, dict(os.environ))
     house.check_tools()
     one_line_at_a_time = bool(house.settings.plain)
-    piped = "" if one_line_at_a_time and not asked.prompt else _piped(asked)
-    if asked.prompt or piped or asked.files or asked.dry_run or asked.json or asked.json_stream:
+    data = b"" if one_line_at_a_time and not asked.prompt else piped(asked)
+    if asked.prompt or data or asked.files or asked.dry_run or not asked.words_only:
+        from chinwag import once
+
         _leave_early(early)
-        return _once(house, asked, piped)
+        return once.answered(house, asked, data)
     if one_line_at_a_time or not _can_draw():
         _leave_early(early)
         if not one_line_at_a_time and not _is_terminal(sys.stdin):
@@ -105,195 +79,24 @@ def _can_draw() -> bool:
     return both and os.environ.get("TERM", "") not in ("", "dumb")
 
 
-def _somebody_is_there() -> bool:
+def somebody_is_there() -> bool:
     """Whether a question can be put in words, and answered by a line."""
     return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """One sentence to the person, beside every answer."""
     if sys.stderr is not None:
         sys.stderr.write(f"chat: {safe(text)}\n")
         sys.stderr.flush()
 
 
-# -- what was asked, made ready -------------------------------------------------------------------
+# -- what every road has --------------------------------------------------------------------------
 
 
-def _piped(asked: Asked) -> str:
-    """Text from a pipe or a file at `stdin`; a terminal gives none."""
-    if "-" in asked.files or sys.stdin is None or _is_terminal(sys.stdin):
-        return ""
-    try:
-        data = sys.stdin.buffer.read(PIPE_LIMIT + 1)
-    except (OSError, ValueError):
-        return ""
-    if len(data) > PIPE_LIMIT:
-        raise UsageError(f"the piped text is over {PIPE_LIMIT >> 20} MB", hint="send a part of it")
-    return data.decode("utf-8", "replace")
-
-
-def _words(asked: Asked, piped: str) -> str:
-    return "\n\n".join(text for text in (asked.prompt, piped.rstrip("\n")) if text)
-
-
-def _opening(house: House, asked: Asked) -> Opening:
-    from chinwag.desk import Opening
-    from chinwag.engine.options import read_option
-
-    pairs = [*asked.options, *(("stop", word) for word in asked.stop)]
-    chosen: dict[str, Any] = {}
-    for name, word in pairs:
-        key, value = _read_any(read_option, name, word)
-        chosen[key] = [*chosen.get("stop", []), *value] if key == "stop" else value
-    if asked.schema:
-        chosen["schema"] = _schema(asked.schema)
-    return Opening(
-        name=asked.session,
-        resume=asked.resume,
-        latest=asked.latest,
-        fork=asked.fork,
-        pick=asked.pick,
-        choice=house.asked_choice,
-        system=house.asked_system,
-        options=chosen,
-    )
-
-
-def _read_any(read: Callable[[str, str], tuple[str, Any]], name: str, word: str) -> tuple[str, Any]:
-    """A known option, or any other name with its value as JSON where it is JSON."""
-    from chinwag.engine.options import NAMES
-    from chinwag.talk.codec import loads
-
-    if name.replace("-", "_").lower() in NAMES:
-        return read(name, word)
-    try:
-        return name, loads(word)
-    except ValueError:
-        return name, word
-
-
-def _schema(told: str) -> dict[str, Any]:
-    """A JSON schema, written there or in a file. Raises UsageError where it is none."""
-    from chinwag.talk.codec import loads
-
-    try:
-        text = told if told.lstrip()[:1] == "{" else Path(told).expanduser().read_text("utf-8")
-        found = loads(text)
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise UsageError(
-            f"the schema {told} cannot be read: {why}", hint="--schema FILE|JSON"
-        ) from None
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise UsageError("the schema is no JSON object", hint='for instance {"type": "object"}')
-    return found
-
-
-def _misfit(schema: str, answer: str) -> str:
-    """Why ``answer`` is not what the schema asks for; "" where it is."""
-    from chinwag.talk.codec import loads
-    from chinwag.talk.fits import misfit
-
-    try:
-        return misfit(loads(answer), _schema(schema))
-    except ValueError:
-        return "it is no JSON"
-
-
-def _attached(asked: Asked) -> tuple[AnyPart, ...]:
-    from chinwag.attach import attached
-
-    return tuple(attached(path) for path in asked.files)
-
-
-# -- one answer -----------------------------------------------------------------------------------
-
-
-def _once(house: House, asked: Asked, piped: str) -> int:
-    words, parts = _words(asked, piped), _attached(asked)
-    if asked.pick:
-        raise UsageError("a picker needs a terminal", hint="name the session: --resume NAME")
-    if not words.strip() and not parts:
-        raise UsageError("there is nothing to answer", hint='say it: chat "your question"')
-    if sys.stdout is None:
-        _say("there is nowhere to write the answer: stdout is closed")
-        return FAILED
-    opening = _opening(house, asked)
-    try:
-        return asyncio.run(_answered(house, asked, words, parts, opening))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        return INTERRUPTED
-    except BrokenPipeError:
-        _nobody_reads()
-        return FAILED
-
-
-def _nobody_reads() -> None:
-    """Whoever read our output has gone: nothing more is written, not even at the end."""
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a descriptor is wanted
-        os.dup2(nowhere.fileno(), 1)
-
-
-async def _answered(
-    house: House, asked: Asked, words: str, parts: tuple[AnyPart, ...], opening: Opening
-) -> int:
-    from chinwag.frontends import jsonl, plain
-    from chinwag.frontends.asking import at_terminal
-
-    words_only = not (asked.json or asked.json_stream)
-    in_person = words_only and _somebody_is_there()
-    desk = _desk(house, opening, asked_in_person=in_person, commands=False)
-    ear: Any
-    if asked.json:
-        ear = jsonl.WholeEar(sys.stdout.buffer)
-    elif asked.json_stream:
-        ear = jsonl.StreamEar(sys.stdout.buffer)
-    else:
-        live = asked.live and not asked.extract
-        ear = plain.PlainEar(sys.stdout, sys.stderr, live=live, mute=asked.extract, quiet=True)
-        if house.attended:
-            ear.asker = at_terminal(desk.answer_approval)
-    try:
-        with plain.interruptible(desk):
-            await desk.start(ear, stay=False)
-            if desk.opened and asked.dry_run:
-                return _dry_run(desk, words, parts)
-            if desk.opened:
-                await desk.talk(words, ear, parts)
-    finally:
-        saved = await _closed(desk)
-    if asked.json:
-        ear.close()
-    code = exit_code(ear.failure, ear.answer) or (ANSWERED if saved else FAILED)
-    if asked.extract and not (asked.json or asked.json_stream):
-        return plain.extracted(ear, code)
-    if asked.schema and not code and (why := _misfit(asked.schema, ear.answer.text)):
-        _say(f"the answer does not fit the schema: {why}")
-        return FAILED
-    return code
-
-
-def _dry_run(desk: Desk, words: str, parts: tuple[AnyPart, ...]) -> int:
-    from chinwag.talk.codec import dumps
-
-    request, tokens, exact = desk.conversation.preview(words, parts)
-    provider, _ = desk.conversation.choice
-    plain = {
-        "provider": provider,
-        **msgspec.to_builtins(request),
-        "tokens": tokens,
-        "exact": exact,
-    }
-    sys.stdout.write(msgspec.json.format(dumps(plain), indent=2).decode() + "\n")
-    return ANSWERED
-
-
-def _desk(
+def desk_for(
     house: House,
-    opening: Opening,
+    wanted: Opening,
     trace: Trace | None = None,
     *,
     asked_in_person: bool = False,
@@ -301,7 +104,7 @@ def _desk(
 ) -> Desk:
     house.attended = asked_in_person
     desk = house.desk(commands=commands)
-    desk.opening = opening
+    desk.opening = wanted
     trace = trace or _trace(house)
     if trace is not None:
         desk.beside = trace.beside
@@ -317,7 +120,7 @@ def _trace(house: House) -> Trace | None:
     try:
         return Trace(path)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise ConfigError(
             f"the trace cannot be written: {reason}",
             hint="name a file that can be",
@@ -325,15 +128,22 @@ def _trace(house: House) -> Trace | None:
         ) from None
 
 
-async def _closed(desk: Desk) -> bool:
+async def closed(desk: Desk) -> bool:
     """Close the desk; say it where something could not be saved. True if all was."""
+    lost = await _lost(desk)
+    for sentence in lost:
+        say(sentence)
+    return not lost
+
+
+async def _lost(desk: Desk) -> list[str]:
+    """Close the desk. A sentence for each session whose end could not be saved."""
     unsaved = await desk.close()
     status = desk.status()
-    for session_id in unsaved:
-        why = f": {status.save_problem}" if status.save_problem else ""
-        what_to_do = f" - {status.save_remedy}" if status.save_remedy else ""
-        _say(f"the end of session {session_id} could not be saved{why}{what_to_do}")
-    return not unsaved
+    why = f": {status.save_problem}" if status.save_problem else ""
+    what_to_do = f" - {status.save_remedy}" if status.save_remedy else ""
+    end = f"could not be saved{why}{what_to_do}"
+    return [f"the end of session {session_id} {end}" for session_id in unsaved]
 
 
 # -- the line REPL --------------------------------------------------------------------------------
@@ -346,18 +156,20 @@ def _repl(house: House, asked: Asked) -> int:
         raise UsageError(
             "a talk needs both stdin and stdout", hint='one of them is closed; or ask: chat "…"'
         )
-    opening = _opening(house, asked)
+    wanted = opening(house, asked)
     with asyncio.Runner() as runner:
-        desk = runner.run(_made(house, opening))
+        desk = runner.run(_made(house, wanted))
         ear = PlainEar(sys.stdout, sys.stderr, live=asked.live, quiet=asked.quiet)
+        code, saved = FAILED, False
         try:
-            return Repl(desk, ear, runner).run()
+            code = Repl(desk, ear, runner).run()
         finally:
-            runner.run(_closed(desk))
+            saved = runner.run(closed(desk))
+        return code or (ANSWERED if saved else FAILED)
 
 
-async def _made(house: House, opening: Opening) -> Desk:
-    return _desk(house, opening, asked_in_person=_somebody_is_there())
+async def _made(house: House, wanted: Opening) -> Desk:
+    return desk_for(house, wanted, asked_in_person=somebody_is_there())
 
 
 # -- the full screen ------------------------------------------------------------------------------
@@ -366,19 +178,22 @@ async def _made(house: House, opening: Opening) -> Desk:
 def _screen(house: House, asked: Asked, early: EarlyScreen | None) -> int:
     from chinwag.frontends.tui.farewell import farewell
 
-    opening = _opening(house, asked)
+    wanted = opening(house, asked)
     try:
-        desk = asyncio.run(_shown(house, opening, early))
+        desk, lost = asyncio.run(_shown(house, wanted, early))
     finally:
         if early is not None:
             early.give_back()
     private = desk.conversation.private
-    words = "" if private else farewell(desk.session, _columns(), saved=desk.lasting)
+    kept = desk.lasting and desk.status().queued_saves < len(desk.session)
+    words = "" if private else farewell(desk.session, _columns(), saved=kept)
     if words and not asked.quiet:
         from chinwag.frontends.tui.terminal import last_words
 
         last_words(words)
-    return ANSWERED
+    for sentence in lost:  # last, or a long answer would carry it off the screen
+        say(sentence)
+    return FAILED if lost else ANSWERED
 
 
 def _columns() -> int:
@@ -388,11 +203,14 @@ def _columns() -> int:
         return 80
 
 
-async def _shown(house: House, opening: Opening, early: EarlyScreen | None) -> Desk:
+async def _shown(
+    house: House, wanted: Opening, early: EarlyScreen | None
+) -> tuple[Desk, list[str]]:
+    """The talk on the screen, until it is left. What to say of words that could not be saved."""
     from chinwag.frontends.tui.shell import Shell
 
     trace = _trace(house)
-    desk = _desk(house, opening, trace, asked_in_person=True)
+    desk = desk_for(house, wanted, trace, asked_in_person=True)
     desk.conversation.may_follow = True
     desk.notices = (*desk.notices, *_key_faults(house))
     shell = Shell(
@@ -407,9 +225,10 @@ async def _shown(house: House, opening: Opening, early: EarlyScreen | None) -> D
     )
     try:
         await shell.run()
-    finally:
-        await _closed(desk)
-    return desk
+    except BaseException:
+        await closed(desk)
+        raise
+    return desk, await _lost(desk)
 
 
 def _key_faults(house: House) -> list[str]:
@@ -420,19 +239,3 @@ def _key_faults(house: House) -> list[str]:
 
     found = faults(house.settings.keys)
     return [f"{house.loaded.origin(f'keys.{f.action}')}: {f.told}" for f in found]
-
-
-def read_prompt(text: str) -> str:
-    """A system prompt as given: `@FILE` reads the file. Raises ConfigError."""
-    if not text.startswith("@"):
-        return text
-    path = Path(text[1:]).expanduser()
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigError(
-            f"{path} cannot be read: {reason.lower()}",
-            hint="check the path after @",
-            where="--system",
-        ) from None

@@ -32,6 +32,7 @@ from chinwag.talk.session import (
     new_session_id,
     slug,
 )
+from chinwag.text.moments import DAY, local
 from chinwag.text.safe import safe
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ def header_json(header: Header, url: str) -> dict[str, Any]:
 def _row(header: Header) -> tuple[str, ...]:
     head = header.headline
     model = f"{head.provider}/{head.model}" if head.provider else ""
-    count = f"{head.messages} messages"
-    when = head.updated[:16].replace("T", " ")
+    count = plural(head.messages, "message")
+    when = local(head.updated)
     return (header.id, when, count, model, header.damaged or head.title)
 
 
@@ -146,7 +147,7 @@ def show(
     clean = safe if sys.stdout.isatty() else str
     for n, entry in shown[-last:] if last > 0 else shown:
         elsewhere = "" if n in on_path else " (another branch)"
-        out(f"{_who(entry)}{_mark(entry)}{elsewhere}:\n{clean(_told(entry))}\n")
+        out(clean(f"{_who(entry)}{_mark(entry)}{elsewhere}:\n{_told(entry)}\n"))
     if not shown:
         tell(f"nothing has been said in {found.name} yet")
     return ANSWERED
@@ -209,7 +210,8 @@ def search(text: str, flags: Flags, config: str, *, as_json: bool, limit: int) -
         _catch_up(index, store)
         found = index.search(text, limit, url=store.url)
     if as_json:
-        return json({"hits": [_hit(hit) for hit in found.hits], "missing": found.missing})
+        json({"hits": [_hit(hit) for hit in found.hits], "missing": found.missing})
+        return ANSWERED if found.hits else FAILED
     columns([_hit_row(hit) for hit in found.hits])
     if found.missing:
         tell(f"{plural(found.missing, 'session')} not searched yet: search again")
@@ -246,7 +248,7 @@ def _hit(hit: Any) -> dict[str, Any]:
 
 def _hit_row(hit: Any) -> tuple[str, ...]:
     name = slug(hit.title)[:40] or hit.session_id
-    return (f"{name}#{hit.n}", hit.at[:10], hit.role, hit.snippet)
+    return (f"{name}#{hit.n}", local(hit.at, DAY), hit.role, hit.snippet)
 
 
 # -- changing -------------------------------------------------------------------------------------
@@ -380,7 +382,7 @@ def trash(flags: Flags, config: str, *, as_json: bool) -> int:
         return json([header_json(t.header, url) | {"deleted": t.at} for t in found])
     if not found:
         tell("the trash is empty")
-    columns([(t.header.id, t.at[:16].replace("T", " "), *_row(t.header)[2:]) for t in found])
+    columns([(t.header.id, local(t.at), *_row(t.header)[2:]) for t in found])
     return ANSWERED
 
 

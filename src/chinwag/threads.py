@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -32,6 +32,13 @@ async def apart(function: Callable[..., T], /, *args: Any, **named: Any) -> T:
 
     threading.Thread(target=work, name="apart", daemon=True).start()
     return await future
+
+
+def beside(tasks: set[asyncio.Future[Any]], work: Awaitable[Any]) -> None:
+    """Have ``work`` done beside what goes on; ``tasks`` holds it to its end, as a loop does not."""
+    task = asyncio.ensure_future(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 def tell(loop: asyncio.AbstractEventLoop, work: Callable[..., object], *what: Any) -> None:

@@ -28,8 +28,8 @@ class Frames:
         from prompt_toolkit.output import DummyOutput
 
         from chinwag import wiring
-        from chinwag.desk import Opening
         from chinwag.frontends.tui.shell import Shell
+        from chinwag.opening import Opening
 
         desk = wiring.settle_in({}, "", self._world.env).desk()
         desk.opening = Opening(resume=self._name)

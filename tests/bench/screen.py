@@ -176,8 +176,8 @@ async def _our_frames(world: World) -> tuple[list[float], list[float]]:
     from prompt_toolkit.input import create_pipe_input
 
     from chinwag import wiring
-    from chinwag.desk import Opening
     from chinwag.frontends.tui.shell import Shell
+    from chinwag.opening import Opening
 
     desk = wiring.settle_in({}, "", world.env).desk()
     desk.opening = Opening(resume="long")

@@ -59,7 +59,7 @@ async def test_two_answers_are_compared_and_nothing_is_chosen_by_it(place):
     assert [c.text for c in page.beside] == ["first", "second"]
     assert "in front" in page.beside[1].head
     assert page.text.index("first") < page.text.index("second"), "said one after the other as well"
-    assert "/variant 1 goes on from it" in page.beside[0].head
+    assert "/variant 1 takes it" in page.beside[0].head
     assert place.words == ["why?", "second"]
     await place("/retry")
     await place("/compare 1 3")

@@ -96,7 +96,7 @@ async def test_undo_of_a_prompt_is_no_message(place):
     await place("/system Be brief.")
     await place("/undo")
     assert place.talk.system == "Be kind."
-    assert "no message" in place.told
+    assert "the system prompt is another one again" in place.told
 
 
 async def test_retry_asks_again_here_or_elsewhere(place):
@@ -331,7 +331,7 @@ async def test_delete_asks_first(place):
     name = place.talk.session.id
     await place("/delete")
     assert place.talk.session.id == name
-    assert "nothing is deleted yet" in place.told
+    assert [h.id for h in place.keeper.store.headers()] == [name]
     assert place.offered["keep it"].line == ""
     await place(place.offered["delete it"].line)
     assert place.talk.session.id != name
@@ -685,3 +685,34 @@ async def test_a_budget_is_set_shown_and_ended(place):
         await place("/budget much")
     await place("/budget off")
     assert place.talk.purse.budget is None
+
+
+async def test_undo_of_a_trim_and_of_a_pin_says_what_is_sent_again(place):
+    for text in ("one", "two", "three"):
+        await place(text)
+    await place("/window 2")
+    await place("/undo")
+    assert place.told == "4 messages are sent again; /redo goes forward again"
+    await place("/redo")
+    assert place.told == "4 messages are left out again; /undo goes back again"
+    await place("/undo")
+    n = place.talk.session.said()[0][0]
+    await place(f"/pin {n}")
+    await place("/undo")
+    assert place.told == "what is pinned or excluded changed back; /redo goes forward again"
+
+
+async def test_a_private_talk_says_that_it_cannot_see_what_was_kept(place):
+    await place("one")
+    await place("/private")
+    await place("/load")
+    assert "no saved sessions" not in place.told
+
+
+async def test_providers_who_can_answer_come_first_and_what_is_missing_is_short(place):
+    place.keyless.add("cloud")
+    await place("/provider")
+    names = list(place.offered)
+    assert names[0] == place.talk.choice[0]
+    assert names.index("lab") < names.index("cloud")
+    assert place.offered["cloud"].detail == "no key yet: set CLOUD_API_KEY"

@@ -44,6 +44,9 @@ def test_commands_it_names_exist(name):
         assert topic in {*NAMES, "keys"} or TABLE.get(topic), topic
 
 
+NAMES_OF_CLI = ("cli.py", "cli_sessions.py", "cli_config.py", "cli_mcp.py")
+
+
 def test_details_of_commands_name_what_exists():
     for command in TABLE.commands:
         for word in re.findall(r"`/([a-z]+)(?=[ `])", command.detail):
@@ -52,14 +55,14 @@ def test_details_of_commands_name_what_exists():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_options_and_subcommands_it_names_exist(name):
-    cli = "".join((SRC / name).read_text() for name in ("cli.py", "cli_sessions.py", "cli_mcp.py"))
+    cli = "".join((SRC / name).read_text() for name in NAMES_OF_CLI)
     own = re.findall(r"`(chat [^`]*)`|^(chat .*)$", text_of(name), re.MULTILINE)
     for line in map("".join, own):
         for option in re.findall(r"(?<=\s)--?[a-z][a-z-]*", line):
             assert f'"{option}"' in cli, option
         sub = re.match(r"chat (sessions|config) (\w+)", line)
         if sub:
-            assert f'@{sub[1]}_app.command("{sub[2]}")' in cli, line
+            assert f'@{sub[1]}_app.command("{sub[2]}"' in cli, line
 
 
 def test_variables_of_keys_exist():

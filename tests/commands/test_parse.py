@@ -63,11 +63,19 @@ def test_other_programs_ways_out_are_told_and_not_sent(line):
     assert "/exit" in parsed.notice
 
 
-@pytest.mark.parametrize("line", [".help", "!help"])
+@pytest.mark.parametrize("line", [".help", "!help", ".model gpt-5", "!edit", " .session work"])
 def test_other_programs_help(line):
     parsed = parse(line)
     assert isinstance(parsed, Slip)
     assert "/help" in parsed.notice
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["!important is ignored", ".gitignore of a node project", ".set", "!models are odd\nsee"],
+)
+def test_what_only_begins_so_is_said(line):
+    assert isinstance(parse(line), Slip if line == ".set" else Talk)
 
 
 @pytest.mark.parametrize(

@@ -44,3 +44,10 @@ def test_a_private_one_does_not_even_shorten_the_file(tmp_path):
     assert path.read_bytes() == before
     assert len(History(path).lines()) == MOST
     assert len(lines(path)) == MOST
+
+
+def test_an_address_with_a_password_is_not_kept(tmp_path):
+    past = History(tmp_path / "history")
+    for line in ("/store redis://u:pw@db/0", "/store rediss://:p@w@db", "/store redis://db/0"):
+        past.add(line)
+    assert History(tmp_path / "history").lines() == ["/store redis://db/0"]

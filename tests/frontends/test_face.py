@@ -213,7 +213,7 @@ def test_pictures_and_files(tmp_path):
     )
     with pytest.raises(UsageError, match="no file"):
         attachment(tmp_path / "gone")
-    with pytest.raises(UsageError, match="neither a picture nor UTF-8"):
+    with pytest.raises(UsageError, match="neither a picture, a PDF nor UTF-8"):
         attachment(b"\xff\xfe\x00")
 
 

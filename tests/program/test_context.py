@@ -51,7 +51,7 @@ def test_a_budget_that_is_no_amount_is_wrong_use(world, amount):
 
 def test_a_budget_that_covers_nothing_sends_nothing(world):
     run = world.chat("--budget", "5 tokens", "how deep is the harbour tonight?")
-    refused(run, 3, "the budget of 5 tokens does not cover this request", "/budget")
+    refused(run, 3, "the budget of 5 tokens does not cover this request", "give it more: --budget")
     assert world.talk() == [("user", "how deep is the harbour tonight?", "complete")]
 
 
@@ -87,12 +87,12 @@ def test_money_cannot_be_kept_by_a_model_without_a_price_unless_it_is_here(world
 def test_a_message_larger_than_the_window_is_refused_and_nothing_lost(world, policy):
     text = "how deep is it? " * 200
     run = world.chat(text, CHINWAG_CONTEXT_LIMIT="300", CHINWAG_CONTEXT_POLICY=policy)
-    refused(run, 3, "this message is", "more than the 240 that may be sent", "/model")
+    refused(run, 3, "this message is", "more than the 240 that may be sent", "larger window: -m")
 
 
 def test_a_system_prompt_larger_than_the_window_is_refused(world):
     run = world.chat("--system", "be kind " * 300, "hi", CHINWAG_CONTEXT_LIMIT="300")
-    refused(run, 3, "the system prompt is", "/system")
+    refused(run, 3, "the system prompt is", "shorten it: -s TEXT")
 
 
 def test_refuse_refuses_the_conversation_that_has_grown_too_long(world):

@@ -237,7 +237,7 @@ def test_a_draft_survives_a_closed_window_and_stays_with_its_session(world):
         person.wait_for("of two")
         person.press("ctrl-x")
         person.send("l")
-        person.wait_for("sessions")
+        person.wait_for("Sessions")
         pick(person, "one")
         person.wait_for("[pasted 30 lines]")
         assert "of two" not in person.screen()

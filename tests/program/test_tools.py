@@ -127,7 +127,7 @@ def test_the_steps_of_a_turn_end_with_their_own_code(world, served):
     config.write_text(config.read_text() + "max_steps = 2\n")
     run = world.chat("--tools", "clock", "--approve", "all", "go on for ever")
     assert run.code == 3
-    assert "/continue" in run.err
+    assert 'chat -c "go on" lets it go on' in run.err
     assert len(results(world)) == 2
 
 

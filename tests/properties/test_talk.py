@@ -51,7 +51,7 @@ parts = st.lists(
 usages = st.builds(Usage, st.none() | counts, st.none() | counts, st.none() | counts)
 common = {"id": words, "at": words, "tokens": counts, "tokenizer": words}
 entries = st.one_of(
-    st.builds(UserSaid, parts=parts, **common),
+    st.builds(UserSaid, parts=parts, foreign=st.booleans(), **common),
     st.builds(
         AssistantSaid,
         parts=parts,

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from chinwag.providers.base import Options, Profile, Request
 from chinwag.providers.dialects.anthropic import Anthropic
-from chinwag.providers.dialects.base import Endpoint, is_strict
+from chinwag.providers.dialects.base import Endpoint
 from chinwag.providers.dialects.llamacpp import LlamaCpp
 from chinwag.providers.dialects.ollama import Ollama
 from chinwag.providers.dialects.openai import OpenAI
+from chinwag.providers.dialects.schemas import is_strict
 from chinwag.talk.message import Call, File, Image, Message, Result, Role, Text, Thinking
 from chinwag.talk.tool import ToolSpec
 
@@ -446,6 +447,8 @@ def test_papers():
         "[file p.pdf]"
         in body(Ollama(), OLLAMA, asked(Message.user("", paper)))["messages"][0]["content"]
     )
+    sent = body(LlamaCpp(), OPENAI, asked(Message.user("Read:", paper)))["messages"][0]
+    assert "[file p.pdf]" in str(sent["content"])  # its server knows no such part
 
 
 def test_thinking_goes_back_only_to_its_author():

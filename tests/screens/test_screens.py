@@ -20,6 +20,7 @@ from chinwag.talk.entry import Rewound, ToolReturned
 from chinwag.talk.entry import Status as Came
 from chinwag.talk.message import Call, Result, Text, Thinking
 from chinwag.talk.session import Header, Headline, fold, fold_all
+from chinwag.talk.tool import Risk
 from support.fakes import FakeDesk, Status, entry, heard, long_talk, said, talk
 from support.pilot import pilot
 
@@ -80,6 +81,10 @@ async def long_paste(p):
 
 async def completing(p):
     await p.type("/mo")
+
+
+async def menu(p):
+    await p.type("/")
 
 
 async def picking(p):
@@ -174,6 +179,13 @@ def calling():
     return e.Heard(CallDelta(id="c1", name="read_file", arguments='{"path": "notes.md"}'))
 
 
+def asking():
+    shown = 'read_file\n  path: "docs/notes.md"'
+    call = Call("c1", "read_file", '{"path": "docs/notes.md"}')
+    rule = "read_file(path=docs/*)"
+    return e.ApprovalAsked(call, shown, "digest", Risk.READ, "", rule, "read_file", "")
+
+
 HEADERS = tuple(
     Header(f"id{n}", headline=Headline(title=f"Talk number {n}", messages=n, model="qwen3:8b"))
     for n in range(1, 30)
@@ -232,6 +244,8 @@ STATES = {
     "tools": (lambda: FakeDesk(tools()), nothing),
     "tools-open": (lambda: FakeDesk(tools()), opened_up),
     "calling": (lambda: FakeDesk(script={"go": [ASK, *heard("I look."), calling(), 60]}), go),
+    "asking": (lambda: FakeDesk(script={"go": [ASK, *heard("I look."), asking(), 60]}), go),
+    "menu": (lambda: FakeDesk(talk("hi", "ho")), menu),
     "locked": (lambda: FakeDesk(talk("hi", "ho"), status=Status(following="pid 4711")), nothing),
     "private": (lambda: FakeDesk(status=Status(private=True, store="memory:")), nothing),
     "finding": (lambda: FakeDesk(long_talk(60)), finding),

@@ -30,8 +30,9 @@ from chinwag.talk.entry import AnyEntry, AssistantSaid, Titled, UserSaid, new_id
 from chinwag.talk.message import File, Text
 from chinwag.talk.session import Birth, Headline, new_session_id
 
-LONGEST = 0.03  # seconds a writer lives at most
-LONGEST_OF_TWO = 0.3
+LIVES = 2.0  # the longest life of a writer, to the time it takes one to save and stream a little
+LEAST = 0.03  # seconds
+OF_TWO = 10  # two that wait for each other live so many times longer
 
 
 class Writer:
@@ -127,14 +128,25 @@ def forked(root: Path, born: Birth, seed: float, how: str) -> tuple[int, int]:
     os._exit(1)
 
 
-def killed(root: Path, born: Birth, chance: random.Random, writers: int) -> list[str]:
+def longest(root: Path) -> float:
+    """Seconds a writer may live: enough to have begun, on a machine as busy as this one is now."""
+    began = time.perf_counter()
+    child, source = forked(root, _born(), 0.5, "one")
+    with os.fdopen(source, "rb") as pipe:
+        for _ in range(6):
+            pipe.readline()
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return max(LEAST, LIVES * (time.perf_counter() - began))
+
+
+def killed(root: Path, born: Birth, chance: random.Random, writers: int, life: float) -> list[str]:
     """The lives of so many writers at a time; what they were told."""
     how = "one" if writers == 1 else "two"
     children = [forked(root, born, chance.random(), how) for _ in range(writers)]
     lines: list[str] = []
     for child, source in children:
-        longest = LONGEST if writers == 1 else LONGEST_OF_TWO
-        time.sleep(chance.random() ** 2 * longest)
+        time.sleep(chance.random() ** 2 * life * (1 if writers == 1 else OF_TWO))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         with os.fdopen(source, "rb") as pipe:
@@ -176,11 +188,13 @@ def main(root: Path, kills: int, seed: int, writers: int) -> None:
     chance = random.Random(seed)
     born, saved, torn, entries = _born(), dict[int, str](), 0, 0
     told: list[float] = []
-    for _ in range(kills):
+    for n in range(kills):
+        if n % 50 == 0:
+            life = longest(root)
         if chance.random() < 0.5:
             born, saved = _born(), {}
         heard = ("", 0)
-        for line in killed(root, born, chance, writers):
+        for line in killed(root, born, chance, writers, life):
             what, first, *rest = line.split(" ", 2)
             assert what != "died", line
             if what == "saved":

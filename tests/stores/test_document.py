@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from chinwag.errors import SessionUnreadable
 from chinwag.stores import document as doc
+from chinwag.stores import part_form
 from chinwag.stores.document import Shape
 from chinwag.talk.entry import Noted, UserSaid
 from chinwag.talk.session import Birth, Headline
@@ -313,23 +314,24 @@ def test_parts_are_read_as_far_as_they_go(tail: bytes) -> None:
     from chinwag.stores.base import PartHead
     from chinwag.talk.delta import TextDelta
 
-    raw = doc.part_head(PartHead(2, "a", "t")) + doc.part_lines([TextDelta("x"), TextDelta(WORDS)])
-    read = doc.read_part(raw + tail)
+    head = part_form.part_head(PartHead(2, "a", "t"))
+    raw = head + part_form.part_lines([TextDelta("x"), TextDelta(WORDS)])
+    read = part_form.read_part(raw + tail)
     assert read is not None
     head, draft = read
     assert head == PartHead(2, "a", "t")
     assert draft.text.startswith("x" + WORDS)
-    doc.read_part(tail)
+    part_form.read_part(tail)
 
 
 def test_a_part_cut_at_every_byte() -> None:
     from chinwag.stores.base import PartHead
     from chinwag.talk.delta import TextDelta
 
-    head = doc.part_head(PartHead(2, "a", "t"))
-    raw = head + doc.part_lines([TextDelta("one "), TextDelta("two ")])
+    head = part_form.part_head(PartHead(2, "a", "t"))
+    raw = head + part_form.part_lines([TextDelta("one "), TextDelta("two ")])
     for size in range(len(raw) + 1):
-        read = doc.read_part(raw[:size])
+        read = part_form.read_part(raw[:size])
         assert (read is None) == (size < len(head) - 1)
         if read:
             assert "one two ".startswith(read[1].text)

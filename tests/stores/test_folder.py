@@ -434,7 +434,7 @@ def test_the_second_is_told_who_where_and_since_when(store: FileStore, born: Bir
             store.lock(born.id)
         assert time.monotonic() - began < 0.5
         assert f"process {child.pid} on {socket.gethostname()}" in caught.value.owner
-        assert f"since {time.strftime('%Y-%m-%dT%H')}" in caught.value.owner
+        assert f"since {time.strftime('%Y-%m-%d %H')}" in caught.value.owner
         for attempt in (
             lambda: store.append(born, some(1, 4), at=3, headline=Headline()),
             lambda: store.delete(born.id),

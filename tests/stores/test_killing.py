@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -27,12 +26,10 @@ def run(folder: Path, rounds: int, *more: str) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_writers_killed_at_random_lose_nothing_that_was_acknowledged(
-    tmp_path: Path, request: pytest.FixtureRequest
+    tmp_path: Path, soak: int
 ) -> None:
-    """10,000 with `--soak 20`, as `make soak` does; CHINWAG_SOAK=N sets another number."""
-    soak = request.config.getoption("--soak")
-    kills = int(os.environ.get("CHINWAG_SOAK", KILLS if soak == 1 else 500 * soak))
-    run(tmp_path, kills)
+    """10,000 with `--soak 20`, as `make soak` does."""
+    run(tmp_path, KILLS if soak == 1 else 500 * soak)
 
 
 @pytest.mark.slow

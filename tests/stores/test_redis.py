@@ -56,7 +56,7 @@ class RedisContract(SharedStoreContract):
     def again(self, store: SessionStore) -> SessionStore:
         """Killed long enough ago for its lease to have run out."""
         assert isinstance(store, RedisStore)
-        store._renewal.stop()
+        store._leases.renewal.stop()
         for lease in self.admin.scan_iter("*:lease"):
             self.admin.delete(lease)
         return self.open()
@@ -86,7 +86,7 @@ class RedisContract(SharedStoreContract):
         while (left := len(self.admin.client_list()) - 1) and time.monotonic() < deadline:
             time.sleep(0.005)
         self.admin.close()
-        threads = [s._renewal._thread for s in self.opened]
+        threads = [s._leases.renewal._thread for s in self.opened]
         return left + sum(t is not None and t.is_alive() for t in threads)
 
 
@@ -206,7 +206,7 @@ class TestRedisStore(RedisContract):
     def test_a_holder_that_died_on_this_machine_is_passed_over(self, store: SessionStore) -> None:
         assert isinstance(store, RedisStore)
         born = birth()
-        gone = json.loads(store._me) | {"pid": 2**22 + 1, "by": "x"}
+        gone = json.loads(store._leases.me) | {"pid": 2**22 + 1, "by": "x"}
         for attempt in (
             lambda: store.lock(born.id),
             lambda: store.append(born, some(1), at=0, headline=Headline()),
@@ -235,7 +235,7 @@ class TestRedisStore(RedisContract):
         while time.monotonic() < deadline:
             assert other.holder(born.id) != ""
             time.sleep(0.02)
-        brief._renewal.stop()
+        brief._leases.renewal.stop()
         time.sleep(0.35)
         assert other.holder(born.id) == ""
         other.lock(born.id)

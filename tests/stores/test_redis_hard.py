@@ -692,7 +692,7 @@ class RedisMachine(machines.StoreMachine):
     @rule(locks=st.booleans())
     def is_killed(self, locks: bool) -> None:
         killed = self.store
-        killed._renewal.stop()
+        killed._leases.renewal.stop()
         with self.server.client() as admin:
             for lease in admin.scan_iter("*:lease"):
                 admin.delete(lease)

@@ -59,6 +59,9 @@ class ListKeeper:
     async def call(self, fn):
         return fn(self)
 
+    async def look(self, fn):
+        return fn(self)
+
     @property
     def private(self):
         return self.sessions is not self.lasting

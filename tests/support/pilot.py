@@ -97,7 +97,7 @@ class Pilot:
 
     def _working(self) -> bool:
         shell = self.shell
-        return shell.transcript.busy or shell._tick is not None or not shell.transcript.ready
+        return shell.transcript.busy or shell.pace.tick is not None or not shell.transcript.ready
 
     def resize(self, columns: int, rows: int) -> None:
         """The terminal has another size from now on."""

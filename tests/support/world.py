@@ -108,9 +108,10 @@ class World:
     # -- what is on disk ----------------------------------------------------------------------
 
     def documents(self, data: Path | None = None) -> list[dict[str, Any]]:
-        """Every session on disk, by the standard library's own reader."""
+        """Every session on disk, oldest first, by the standard library's own reader."""
         folder = (data or self.data) / "sessions"
-        return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+        found = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+        return sorted(found, key=lambda each: each["created"])  # ids of one second are in no order
 
     def document(self) -> dict[str, Any]:
         """The only session there is."""

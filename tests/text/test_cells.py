@@ -208,3 +208,12 @@ def test_clipping():
     assert clip("abc", 2, "...") == ".."
     assert pad("日本語", 4) == "日… "
     assert pad("ab", 4) == "ab  "
+
+
+@given(st.text("ab ", max_size=80), st.integers(1, 12))
+def test_letters_of_one_cell_are_cut_as_any_others(text, columns):
+    """What is cut at once comes out as what is cut cluster by cluster: é is never cut at once."""
+    wide = text.replace("a", "é").replace("b", "ö")
+    assert [line.replace("é", "a").replace("ö", "b") for line in wrap(wide, columns)] == wrap(
+        text, columns
+    )

@@ -1,5 +1,6 @@
 """What may reach the screen: lists of attacks, and properties that hold for any text."""
 
+import json
 import os
 import re
 import unicodedata
@@ -13,11 +14,13 @@ from chinwag.text.cells import clusters
 from chinwag.text.safe import (
     MOST_MARKS,
     ORDINARY,
+    json_shown,
     repair,
     safe,
     safe_line,
     strip_tags_from_tools,
 )
+from support.hostile import unseen
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "text"
 FAMILY = "👨\u200d👩\u200d👧"
@@ -301,3 +304,13 @@ def test_naughty_strings():
             or unicodedata.category(char) in {"Zs", "Cn", "Cf"}
             for char in out
         )
+
+
+@pytest.mark.parametrize(
+    "text", [*(raw for raw, _ in ATTACKS.values()), "plain", "Ärger 👨‍👩‍👧", "\U000e0041\x7f\x9b"]
+)
+def test_json_hides_nothing_and_means_the_same(text):
+    raw = json.dumps({"text": repair(text)}, ensure_ascii=False).encode()
+    shown = json_shown(raw)
+    assert json.loads(shown) == json.loads(raw)
+    assert unseen(shown.decode()) == []

@@ -14,6 +14,7 @@ from chinwag.talk import branches as tree
 from chinwag.talk.entry import AssistantSaid, UserSaid
 from chinwag.talk.event import Choice, Column, Ear, Level, Notice, Offered, Page
 from chinwag.talk.session import NOT_A_NODE, Session
+from chinwag.text.moments import local
 
 WAYS = ("next", "before")
 
@@ -35,7 +36,7 @@ async def branches(bench: Bench, words: list[str], hear: Ear) -> None:
 def _choice(session: Session, row: tree.Branch) -> Choice:
     sign = "●" if row.on_path else "○"
     lead = f"{'│ ' * (row.depth - 1)}{'├─' * bool(row.depth)}{sign} "
-    where = "you are here" if row.here else session.entry(row.tip).at[:16].replace("T", " ")
+    where = "you are here" if row.here else local(session.entry(row.tip).at)
     detail = " · ".join(filter(None, (plural(row.messages, "message"), where)))
     return Choice(f"{lead}{_words(session, row.said)}", f"/branches {row.tip}", detail)
 
@@ -125,8 +126,10 @@ async def compare(bench: Bench, words: list[str], hear: Ear) -> None:
 def _column(session: Session, beside: list[int], n: int, shown: int) -> Column:
     entry = session.entry(n)
     text = (entry.text or entry.error) if isinstance(entry, AssistantSaid) else ""
-    here = "in front" if n == shown else f"/variant {beside.index(n) + 1} goes on from it"
-    return Column(f"{_named(session, beside, n)} · {here}", text or "(nothing was said)")
+    at = beside.index(n) + 1
+    here = "in front" if n == shown else f"/variant {at} takes it"
+    who = f" · {entry.provider}/{entry.model}" if isinstance(entry, AssistantSaid) else ""
+    return Column(f"{at} of {len(beside)} · {here}{who}", text or "(nothing was said)")
 
 
 COMMANDS: tuple[Command, ...] = (

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 from chinwag.commands.bench import Bench
 from chinwag.commands.table import Command, Group
-from chinwag.commands.words import flagged, plural, say, speaker, warn
+from chinwag.commands.words import first_words, flagged, plural, say, speaker, warn
 from chinwag.errors import CommandError, UsageWrong
 from chinwag.talk.event import Choice, Ear, Hit, Offered, Sought
-from chinwag.talk.session import slug
 from chinwag.text.marks import unmarked
+from chinwag.text.moments import DAY, local
 
 if TYPE_CHECKING:
     from chinwag.stores.base import SessionStore
-    from chinwag.stores.search import Found
+    from chinwag.stores.search import Found, Index
     from chinwag.stores.search import Hit as Place
 
 MOST = 30  # messages offered
@@ -42,37 +42,53 @@ async def search(bench: Bench, words: list[str], hear: Ear) -> None:
     if found.missing:
         warn(hear, f"{plural(found.missing, 'session')} not yet searched; /search again finds more")
     if not found.hits:
-        say(hear, f"{text!r} is in no kept session")
+        where = " that a private talk may look into" if bench.is_private else ""
+        say(hear, f"{text!r} is in no kept session{where}")
         return
     hear(Offered(f"{plural(len(found.hits), 'message')} with {text!r}", _choices(found.hits)))
 
 
 async def _found(bench: Bench, text: str, *, everywhere: bool) -> Found:
     """Let the index catch up for a while, slice by slice, and ask it."""
+    index = _Kept(bench.index_path)
     until = time.monotonic() + CATCH_UP
-    path = Path(bench.index_path)
-    while await bench.keeper.call(lambda store: _slice(path, store)):
-        if time.monotonic() > until:
-            break
-    return await bench.keeper.call(lambda store: _ask(path, store, text, everywhere=everywhere))
+    try:
+        while await bench.keeper.call(index.catch_up):
+            if time.monotonic() > until:
+                break
+        return await bench.keeper.call(lambda store: index.ask(store, text, everywhere=everywhere))
+    finally:
+        await bench.keeper.call(index.close)
 
 
-def _slice(path: Path, store: SessionStore) -> int:
-    from chinwag.stores.search import Index  # SQLite, for whoever searches
+class _Kept:
+    """One index for all slices of a search: a new one would list the whole store each time.
 
-    with Index(path) as index:
-        return index.catch_up(store, budget_s=SLICE)
+    Made and used in the thread of the store alone.
+    """
 
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._index: Index | None = None
 
-def _ask(path: Path, store: SessionStore, text: str, *, everywhere: bool) -> Found:
-    from chinwag.stores.search import Index
+    def catch_up(self, store: SessionStore) -> int:
+        budget = SLICE if store.lasting else CATCH_UP
+        return self._of(store).catch_up(store, budget_s=budget)
 
-    if not store.lasting:
-        with Index(None) as index:  # what is in memory alone leaves no trace in a file
-            index.catch_up(store, budget_s=CATCH_UP)
-            return index.search(text, MOST)
-    with Index(path) as index:
-        return index.search(text, MOST, url="" if everywhere else store.url)
+    def ask(self, store: SessionStore, text: str, *, everywhere: bool) -> Found:
+        where = "" if everywhere and store.lasting else store.url
+        return self._of(store).search(text, MOST, url=where)
+
+    def _of(self, store: SessionStore) -> Index:
+        from chinwag.stores.search import Index  # SQLite, for whoever searches
+
+        if self._index is None:  # what is in memory alone leaves no trace in a file
+            self._index = Index(self._path if store.lasting else None)
+        return self._index
+
+    def close(self, _: SessionStore) -> None:
+        if self._index is not None:
+            self._index.close()
 
 
 def _choices(hits: Sequence[Place]) -> tuple[Choice, ...]:
@@ -82,8 +98,9 @@ def _choices(hits: Sequence[Place]) -> tuple[Choice, ...]:
 
 
 def _label(hit: Place) -> str:
-    name = slug(hit.title)[:40] or hit.session_id
-    return f"{name} · {hit.at[:10]} · {hit.role}"
+    name = first_words(hit.title, 40) or hit.session_id
+    who = {"user": "you", "assistant": "answer"}.get(hit.role, hit.role)
+    return " · ".join(filter(None, (name, local(hit.at, DAY), who)))
 
 
 AROUND = 60  # characters before and behind what was found

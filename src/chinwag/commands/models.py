@@ -6,6 +6,7 @@ what, and what it means for what was said already.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from chinwag.commands.bench import Bench
@@ -13,18 +14,28 @@ from chinwag.commands.table import Command, Group, Kind
 from chinwag.commands.words import escaped, plural, say, table, warn
 from chinwag.engine.options import TABLE as OPTIONS
 from chinwag.engine.options import read_option
-from chinwag.errors import ChinwagError, CommandError, ConfigError, ModelUnknown, nearest
+from chinwag.errors import (
+    ChinwagError,
+    CommandError,
+    ConfigError,
+    KeyMissing,
+    ModelUnknown,
+    nearest,
+)
 from chinwag.providers.base import ModelInfo, Profile
 from chinwag.talk.event import Choice, Ear, Offered, Page
 
+_VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 PROMPT_LIMIT = 1_000_000  # bytes of a prompt read from a file
 
 
 async def provider(bench: Bench, words: list[str], hear: Ear) -> None:
     names = bench.directory.names
     if not words:
-        choices = [await _provider_choice(bench, name) for name in names]
-        hear(Offered("Providers", tuple(choices)))
+        ready = [(await bench.problem(name), name) for name in names]
+        now = bench.conversation.choice[0]  # stands first, and then who can answer
+        ready.sort(key=lambda pair: (pair[1] != now, pair[0] is not None))
+        hear(Offered("Providers", tuple(_provider_choice(bench, n, why) for why, n in ready)))
         return
     name = _named(bench, words[0])
     if not name:
@@ -41,11 +52,17 @@ def _named(bench: Bench, name: str) -> str:
     return next((n for n in bench.directory.names if n.lower() == name.lower()), "")
 
 
-async def _provider_choice(bench: Bench, name: str) -> Choice:
+def _provider_choice(bench: Bench, name: str, problem: ChinwagError | None) -> Choice:
     if bench.conversation.choice[0] == name:
         return Choice(name, f"/provider {name}", "answers now")
-    problem = await bench.problem(name)
-    return Choice(name, f"/provider {name}", (problem.hint or problem.message) if problem else "")
+    return Choice(name, f"/provider {name}", _brief(problem) if problem else "")
+
+
+def _brief(problem: ChinwagError) -> str:
+    """What is missing, in so few words that they fit on a line of a list."""
+    if isinstance(problem, KeyMissing) and (found := _VARIABLE.search(problem.hint or "")):
+        return f"no key yet: set {found[0]}"
+    return problem.hint or problem.message
 
 
 async def _default(bench: Bench, name: str) -> str:

@@ -47,6 +47,12 @@ _SLIPS: Final = dict.fromkeys(
     ("exit", "quit", "bye", ":q", ":q!", ":wq", ":x", ".exit", ".quit", "!exit", "!quit"), _LEAVE
 ) | dict.fromkeys((".help", "!help", ":help", ":h"), _HELP)
 
+#: Commands as other programs write them, with a dot or a bang before them.
+_OTHERS: Final = re.compile(
+    r"[.!](?:clear|compress|continue|copy|edit|editor|exit|file|fork|help|history|info|list|load|"
+    r"model|models|multi|new|prompt|quit|regenerate|reset|retry|role|save|session|sessions|set|"
+    r"system|tokens|tools|undo|usage)(?:\s[^\n]*)?"
+)
 _QUOTED: Final = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _FILE_NAME: Final = re.compile(r"/[\w.-]*\.\w+$")
 
@@ -58,6 +64,8 @@ def parse(line: str) -> Parsed:
     if (slip := _SLIPS.get(line.strip().lower())) is not None:
         return Slip(slip)
     called = line.strip()
+    if _OTHERS.fullmatch(called):
+        return Slip(_HELP)
     if not called.startswith("/") or ("\n" in called and line[:1] != "/"):
         return Talk(line)
     word = called.split(None, 1)[0]

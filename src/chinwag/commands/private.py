@@ -13,6 +13,7 @@ from chinwag.errors import CommandError, UsageWrong
 from chinwag.talk.event import Choice, DraftOffered, Ear, Offered
 from chinwag.talk.message import File
 from chinwag.talk.unsent import Unsent
+from chinwag.text.moments import local
 
 
 async def private(bench: Bench, words: list[str], hear: Ear) -> None:
@@ -69,7 +70,7 @@ def _offer(found: Unsent, hear: Ear) -> None:
 
 
 def _when(found: Unsent) -> str:
-    return found.at[:16].replace("T", " ")
+    return local(found.at)
 
 
 COMMANDS: tuple[Command, ...] = (

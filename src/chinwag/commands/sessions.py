@@ -118,7 +118,7 @@ async def load(bench: Bench, words: list[str], hear: Ear) -> None:
         return
     headers = await bench.conversation.headers()
     if not rest:
-        _list(headers, hear)
+        _list(headers, hear, hidden=bench.is_private)
         return
     header, at = _meant(" ".join(rest), headers)
     if "--copy" in flags:
@@ -152,9 +152,11 @@ def _showing(hear: Ear, at: int) -> Ear:
     return heard
 
 
-def _list(headers: list[Header], hear: Ear) -> None:
+def _list(headers: list[Header], hear: Ear, *, hidden: bool) -> None:
     if headers:
         hear(Listed(tuple(headers)))
+    elif hidden:
+        say(hear, "private: what was kept before cannot be opened here; /exit, then chat -r")
     else:
         say(hear, "there are no saved sessions yet: every message you send is saved in one")
 
@@ -242,7 +244,6 @@ def _ask_delete(header: Header, hear: Ear) -> None:
         Choice("delete it", f"/delete {header.id} --yes", f"to the trash, for {TRASH_DAYS} days"),
     )
     hear(Offered(f"Delete {title}? ({about_session(header)})", choices))
-    say(hear, f"nothing is deleted yet; /delete {header.id} --yes does it")
 
 
 async def fork(bench: Bench, words: list[str], hear: Ear) -> None:

@@ -22,6 +22,7 @@ from chinwag.errors import CommandUnknown, UsageWrong, nearest
 from chinwag.providers.base import ModelInfo
 from chinwag.talk.event import Ear
 from chinwag.talk.session import Header
+from chinwag.text.moments import DAY, local
 
 Run: TypeAlias = Callable[[Bench, list[str], Ear], Awaitable[None]]
 
@@ -340,7 +341,7 @@ def about_session(header: Header) -> str:
     head = header.headline
     count = f"{head.messages} message" + "s" * (head.messages != 1)
     model = f"{head.provider}/{head.model}" if head.provider else ""
-    return " · ".join(filter(None, (count, head.updated[:10], model)))
+    return " · ".join(filter(None, (count, local(head.updated, DAY), model)))
 
 
 def _models(asked: _Asked, models: Iterable[ModelInfo]) -> Iterator[Suggestion]:

@@ -11,12 +11,12 @@ from chinwag.commands.bench import Bench
 from chinwag.commands.models import meant
 from chinwag.commands.table import Command, Group, Kind
 from chinwag.commands.words import escaped, first_words, flagged, number, plural, say, speaker
-from chinwag.engine.conversation import Conversation
 from chinwag.errors import CommandError, UsageWrong
 from chinwag.talk.entry import AssistantSaid, Spoken, Status, ToolReturned, UserSaid
 from chinwag.talk.event import DraftOffered, Ear, Page
 from chinwag.talk.session import Session
 from chinwag.talk.shown import shown
+from chinwag.text.moments import MINUTE, local
 
 
 async def clear(bench: Bench, words: list[str], hear: Ear) -> None:
@@ -38,27 +38,35 @@ async def clear(bench: Bench, words: list[str], hear: Ear) -> None:
 async def undo(bench: Bench, words: list[str], hear: Ear) -> None:
     times = number(words[0], "/undo [N]") if words else 1
     talk = bench.conversation
-    before = talk.session.tally.messages
+    before = talk.session
     text = talk.undo(times, hear)
-    say(hear, f"{_changed(before, talk, 'took back')}; /redo goes forward again")
+    say(hear, f"{_changed(before, talk.session, 'took back')}; /redo goes forward again")
     if text:
         hear(DraftOffered(text))
 
 
 async def redo(bench: Bench, _: list[str], hear: Ear) -> None:
     talk = bench.conversation
-    before = talk.session.tally.messages
+    before = talk.session
     talk.redo(hear)
-    say(hear, f"{_changed(before, talk, 'took away')}; /undo goes back again")
+    say(hear, f"{_changed(before, talk.session, 'took away')}; /undo goes back again")
 
 
-def _changed(before: int, talk: Conversation, away: str) -> str:
-    gained = talk.session.tally.messages - before
+def _changed(before: Session, now: Session, away: str) -> str:
+    gained = now.tally.messages - before.tally.messages
     if gained > 0:
         return f"brought back {plural(gained, 'message')}"
     if gained < 0:
         return f"{away} {plural(-gained, 'message')}"
-    return f"{away} a step that was no message"
+    sent = len(shown(now)) - len(shown(before))
+    if sent:
+        are = "is" if abs(sent) == 1 else "are"
+        what = "sent again" if sent > 0 else "left out again"
+        return f"{plural(abs(sent), 'message')} {are} {what}"
+    if now.system != before.system:
+        return "the system prompt is another one again"
+    marks = (before.scope.pinned, before.scope.excluded) != (now.scope.pinned, now.scope.excluded)
+    return "what is pinned or excluded changed back" if marks else f"{away} one step"
 
 
 async def retry(bench: Bench, words: list[str], hear: Ear) -> None:
@@ -113,7 +121,7 @@ async def history(bench: Bench, words: list[str], hear: Ear) -> None:
 
 
 def _who(n: int, entry: Spoken, session: Session, sent: Container[int]) -> str:
-    words = (escaped(entry.at[11:16]), _mark(n, session, sent))
+    words = (escaped(local(entry.at, MINUTE)), _mark(n, session, sent))
     return " ".join(filter(None, (f"**{n} {escaped(speaker(entry))}**", *words)))
 
 

@@ -95,13 +95,18 @@ def _page(bench: Bench, tooling: Tooling) -> Page:
             f"`{spec.name}`",
             "**on**" if on else "off",
             spec.risk + (", always asks" if spec.always_ask else ""),
-            escaped(first_words(spec.description, 90)),
+            escaped(first_words(_sentence(spec.description), 90)),
         )
         for spec, on in tooling.listed()
     ]
     on = sum(is_on for _, is_on in tooling.listed())
     text = table(("tool", "", "may", "what it does"), rows)
     return Page(f"Tools: {on} of {len(rows)} offered", f"{text}\n\n{_rules(bench, tooling)}")
+
+
+def _sentence(text: str) -> str:
+    """The first sentence of a description."""
+    return re.split(r"(?<=\.)\s", text, maxsplit=1)[0]
 
 
 def _rules(bench: Bench, tooling: Tooling) -> str:

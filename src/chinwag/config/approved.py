@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 
 from chinwag.config.private import write_private
-from chinwag.errors import ConfigError
+from chinwag.errors import ConfigError, reason_of
 
 MOST = 64 << 20  # bytes that are read
 
@@ -37,7 +37,7 @@ class OwnFile:
         try:
             write_private(self._path, data)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            reason = reason_of(error)
             said = f"the approval could not be kept: {reason}"
             raise ConfigError(said, hint="check the folder", where=str(self._path)) from error
 

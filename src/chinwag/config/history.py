@@ -2,8 +2,9 @@
 
 Invariants: one line of the file is one typed line as JSON, so newlines survive; the file is 0600
 from its first instant and only ever appended to, except that it is cut to its newer half when it
-has grown too long, and that what is to be forgotten is taken out; a line that holds a known key is
-not written; no failure here ever disturbs a talk, for nobody loses words by it.
+has grown too long, and that what is to be forgotten is taken out; a line that holds a known key,
+or an address with a password, is not written; no failure here ever disturbs a talk, for nobody
+loses words by it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
+
+from chinwag.config.masking import masked
 
 MOST: Final = 2000
 LONGEST: Final = 20_000
@@ -44,6 +47,8 @@ class History:
         if not line.strip() or len(line) > LONGEST or (lines and lines[-1] == line):
             return
         if any(secret and secret in line for secret in self._secrets()):
+            return
+        if masked("line", line) != line:  # an address with a password in it
             return
         lines.append(line)
         with self._writing:

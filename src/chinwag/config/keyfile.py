@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chinwag.config.private import write_private
 from chinwag.config.secrets import read_keys
-from chinwag.errors import ConfigError
+from chinwag.errors import ConfigError, reason_of
 
 
 def keep_key(path: Path, provider: str, value: str) -> None:
@@ -45,7 +45,7 @@ def _write(path: Path, keys: dict[str, str]) -> None:
     try:
         write_private(path, text.encode())
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise ConfigError(
             f"the key could not be kept: {reason}", hint="check the folder", where=str(path)
         ) from error

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from chinwag.errors import ConfigError
+from chinwag.errors import ConfigError, reason_of
 
 APP: Final = "chinwag"
 PRIVATE: Final = 0o700
@@ -151,7 +151,7 @@ def private_folder(path: Path) -> Path:
             raise NotADirectoryError(20, "Not a directory", str(path))
     except OSError as error:
         raise ConfigError(
-            f"the folder {path} cannot be made: {(error.strerror or str(error)).lower()}",
+            f"the folder {path} cannot be made: {reason_of(error)}",
             hint="Name another with --data-dir or CHINWAG_DATA_DIR, or mend its permissions.",
         ) from error
     return path

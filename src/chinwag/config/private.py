@@ -6,13 +6,29 @@ step, so a crash or a second program leaves the old or the new one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Final
 
 from chinwag.config.paths import private_folder
+from chinwag.errors import ConfigError
 
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def read_or_nothing(path: Path) -> bytes:
+    """What is there; b"" where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def keep_if_possible(path: Path, data: bytes) -> None:
+    """For what is only a convenience: where it cannot be written, the next run learns it again."""
+    with contextlib.suppress(OSError, ConfigError):
+        write_private(path, data)
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from chinwag.config.private import write_private
-from chinwag.errors import ConfigError
+from chinwag.errors import ConfigError, reason_of
 
 _HEAD: Final = "# Written by chinwag: what tools may do unasked, and what they may never do.\n"
 
@@ -71,7 +71,7 @@ def write_rules(path: Path, rules: KeptRules) -> None:
         write_private(path, text.encode("utf-8", "replace"))
     except OSError as error:
         raise ConfigError(
-            f"the rule cannot be written: {(error.strerror or str(error)).lower()}",
+            f"the rule cannot be written: {reason_of(error)}",
             hint="it holds for this session",
             where=str(path),
         ) from None

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
-from chinwag.errors import ConfigError, KeyMissing
+from chinwag.errors import ConfigError, KeyMissing, reason_of
 
 SHOWN: Final = "‹secret›"
 COMMAND_SECONDS: Final = 30
@@ -166,6 +166,17 @@ def _from_keyring(provider: str, name: str) -> Secret:
     return _checked(value, f"keyring:{name}")
 
 
+def value_of(spec: str, *, environ: Mapping[str, str], keys_file: Path) -> str | None:
+    """The key itself that ``spec`` names where no configuration says it: `keyring:NAME` is then
+    what `chat keys set` kept. Waits and raises as ``find_key`` does."""
+    provider = spec.partition(":")[2]
+    if spec.startswith("keyring:"):
+        found = kept_key(provider, keys_file)
+    else:
+        found = find_key(provider, spec=spec, environ=environ)
+    return found.reveal() if found else None
+
+
 # --- the file of keys -----------------------------------------------------------------------------
 
 
@@ -228,7 +239,7 @@ def _private_text(path: Path) -> str | None:
         return None
     except OSError as error:
         raise ConfigError(
-            f"cannot be read: {(error.strerror or str(error)).lower()}",
+            f"cannot be read: {reason_of(error)}",
             hint="It must be a file of your own, and no link.",
             where=str(path),
         ) from error

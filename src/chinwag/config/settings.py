@@ -17,6 +17,8 @@ Reasoning = Literal["low", "medium", "high", "off"]
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Amount = Annotated[float, Meta(ge=0)]
+Address = Annotated[str, Meta(pattern=r"^https?://[^\s/]")]
+Whereabouts = Annotated[str, Meta(pattern=r"^((env|keyring|cmd):.|none$)")]
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 
@@ -47,8 +49,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     dialect: Dialect | None = None
-    base_url: str | None = None
-    key: str | None = None
+    base_url: Address | None = None
+    key: Whereabouts | None = None
     models: tuple[str, ...] = ()
     name: str | None = None
     window: Positive | None = None

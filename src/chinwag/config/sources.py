@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from chinwag.config.settings import Settings
-from chinwag.errors import ConfigError, nearest
+from chinwag.errors import ConfigError, nearest, reason_of
 
 PREFIX: Final = "CHINWAG_"
 #: Variables that are no settings: where things are, and what checks use.
@@ -166,17 +166,51 @@ def _unknown(
 
 
 def _unfit(error: msgspec.ValidationError, path: tuple[str, ...], place: _Place) -> ConfigError:
-    what = str(error).split(" - at ")[0].replace("`", "")
+    what = _in_words(str(error).split(" - at ")[0].replace("`", ""))
+    dotted = ".".join(path)
+    hint = _FORMS.get(path[-1] if path else "", "") or _FORM_OF.get(what, "")
+    hint = hint or f"Put a fitting value for {dotted}."
+    return ConfigError(f"{dotted} does not fit: {what}", hint=hint, where=place.of(path))
+
+
+_KINDS: Final = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+}
+
+
+def _in_words(what: str) -> str:
+    """A complaint of the decoder as a person would say it, without the value: it may be a key."""
     if what.startswith("Invalid enum value"):
-        what = (
-            "this is not one of the values it can have"  # the value may be a secret: not repeated
-        )
-    hint = _FORMS.get(path[-1] if path else "", "") or f"Put a fitting value for {'.'.join(path)}."
-    what = what[:1].lower() + what[1:]
-    return ConfigError(f"{'.'.join(path)} does not fit: {what}", hint=hint, where=place.of(path))
+        return "this is not one of the values it can have"
+    if "matching regex" in what:
+        return "it has not the form it needs"
+    found = re.fullmatch(r"Expected ([\w |]+?)( [<>]=? [\d.]+)?(?:, got (\w+))?", what)
+    if found is None:
+        return what[:1].lower() + what[1:]
+    names = [n for n in found[1].split(" | ") if n != "null"]
+    wanted = " or ".join(_KINDS.get(name, name) for name in names)
+    got = f", and this is {_KINDS.get(found[3], found[3])}" if found[3] else ""
+    return f"it must be {wanted}{_BOUNDS.get(found[2] or '', found[2] or '')}{got}"
+
+
+_BOUNDS: Final = {" >= 1": " above 0", " >= 0.0": " of at least 0", " > 0.0": " above 0"}
+_FORM_OF: Final = {
+    "it must be a text, and this is a whole number": "Put it in quotes.",
+    "it must be true or false, and this is a text": "true or false, without quotes.",
+    "it must be a list, and this is a text": 'A list, such as ["one", "two"].',
+}
 
 
 _FORMS: Final = {
+    "base_url": "An address, such as https://host/v1 or http://127.0.0.1:8080/v1.",
+    "key": "Say where it is: env:NAME, keyring:NAME, cmd:COMMAND, or none.",
+    "command": 'A list of words, such as ["npx", "-y", "some-server"].',
     "temperature": "A number from 0 to 2.",
     "top_p": "A number from 0 to 1.",
     "margin": "A share above 0 and up to 1, such as 0.8.",
@@ -198,8 +232,17 @@ _FORMS: Final = {
 
 def _from_file(path: Path, *, must_exist: bool) -> Iterator[_Found]:
     text = _read(path, must_exist=must_exist)
-    if text is None:
-        return
+    if text is not None:
+        yield from _from_text(text, str(path))
+
+
+def check(text: str, name: str) -> None:
+    """Whether ``text`` would do as the configuration ``name``. Raises ConfigError."""
+    for _ in _from_text(text, name):
+        pass
+
+
+def _from_text(text: str, path: str) -> Iterator[_Found]:
     import tomllib
 
     try:
@@ -212,7 +255,7 @@ def _from_file(path: Path, *, must_exist: bool) -> Iterator[_Found]:
             hint="Texts stand in quotes, and a table begins with [name].",
             where=f"{path}:{line[1] if line else _last_line(text)}",
         ) from None
-    yield from _fitting(data, Settings, (), _Place(str(path), text), strict=True)
+    yield from _fitting(data, Settings, (), _Place(path, text), strict=True)
 
 
 def _last_line(text: str) -> int:
@@ -233,7 +276,7 @@ def _read(path: Path, *, must_exist: bool) -> str | None:
             "this is not UTF-8 text", hint="Save it as UTF-8.", where=str(path)
         ) from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         hint = "Make it a file that you may read, or name another with --config."
         raise ConfigError(f"cannot be read: {reason}", hint=hint, where=str(path)) from error
 
@@ -313,6 +356,33 @@ def _spoken(text: str, kind: Any, place: _Place) -> Any:
             hint = 'For example {name = "value"} or ["one", "two"].'
             raise ConfigError("this is not TOML", hint=hint, where=place.source) from None
     return [text] if typing.get_origin(kind) is tuple else text
+
+
+def spoken(dotted: str, word: str) -> list[tuple[tuple[str, ...], Any]]:
+    """The settings that ``dotted`` (``context.limit``) and a word for it mean, as path and value:
+    several where the word is a table. Raises ConfigError with the nearest name."""
+    path = _steps(dotted)
+    if not path:
+        raise ConfigError("no setting is named", hint="for instance context.limit")
+    kind, place = _kind_of(path), _Place("")
+    value = _spoken(word, kind, place) if kind is not None and word else word
+    for step in reversed(path):
+        value = {step: value}
+    found = _fitting(value, Settings, (), place, strict=False)
+    return [(f.path, list(f.value) if isinstance(f.value, tuple) else f.value) for f in found]
+
+
+def known(dotted: str) -> tuple[str, ...]:
+    """The path of a setting or a table of them. Raises ConfigError with the nearest name."""
+    path, kind = _steps(dotted), Settings
+    for at, step in enumerate(path):
+        fields, free = _fields(kind), _free_table(kind)
+        if free is None and (fields is None or step not in fields):
+            raise _unknown(step, fields or {}, path[:at], _Place(""))
+        kind = fields[step] if fields is not None else free
+    if not path:
+        raise ConfigError("no setting is named", hint="for instance context.limit")
+    return path
 
 
 def _strangers(environ: Mapping[str, str]) -> Iterator[str]:

@@ -23,8 +23,8 @@ def added(text: str, path: tuple[str, str], table: Table) -> str:
     if path[1] in before.get(path[0], {}):
         said = f"there is a {'.'.join(path)} already"
         raise ConfigError(said, hint="choose another name, or remove that one first")
-    lines = [f"[{path[0]}.{_key(path[1])}]"]
-    lines += [f"{_key(name)} = {_value(value)}" for name, value in table.items()]
+    lines = [f"[{path[0]}.{key_text(path[1])}]"]
+    lines += [f"{key_text(name)} = {value_text(value)}" for name, value in table.items()]
     ended = text if not text or text.endswith("\n") else f"{text}\n"
     after = ended + ("\n" if ended.strip() else "") + "\n".join(lines) + "\n"
     _check(after, _with(before, path, dict(table)))
@@ -100,20 +100,24 @@ def _steps(dotted: str) -> tuple[str, ...]:
     return tuple(step.strip("\"'") for step in steps)
 
 
-def _key(name: str) -> str:
+def key_text(name: str) -> str:
+    """A key as TOML has it, in quotes where it needs them."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
 
 
-def _value(value: object) -> str:
+def value_text(value: object) -> str:
+    """A value as TOML has it, on one line."""
     match value:
         case str():
             return _text(value)
         case bool() | int() | float():
             return json.dumps(value)
-        case list():
-            return "[" + ", ".join(map(_value, value)) + "]"
+        case list() | tuple():
+            return "[" + ", ".join(map(value_text, value)) + "]"
         case Mapping():
-            return "{" + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + "}"
+            return (
+                "{" + ", ".join(f"{key_text(k)} = {value_text(v)}" for k, v in value.items()) + "}"
+            )
         case _:
             raise TypeError(f"{type(value).__name__} cannot stand in a configuration")
 

@@ -133,15 +133,15 @@ def is_tainted(session: Session) -> bool:
     """Whether what the model sees may hold words of anybody's. O(the path since the last clear).
 
     What came with an imported session was written by nobody we know; a summary may carry words of
-    what it stands for. A file or picture that is attached may have been written by anybody, though
-    a person chose it.
+    what it stands for. A file or picture that is attached, and what is piped in beside a question,
+    may have been written by anybody, though a person chose it.
     """
     if session.birth.imported:
         return True
     for _, entry in session.back():
         if isinstance(entry, Cleared):
             return False
-        if isinstance(entry, ToolReturned) and entry.foreign:
+        if isinstance(entry, ToolReturned | UserSaid) and entry.foreign:
             return True
         if isinstance(entry, UserSaid) and any(isinstance(p, Media) for p in entry.parts):
             return True

@@ -65,6 +65,9 @@ def parse(text: str) -> Budget | None:
 Pricing = Callable[[str, str], Price | None]
 """The price of (provider, model): UNKNOWN for a stranger, None for what is free."""
 
+Spent = Callable[[Key, int, Decimal], None]
+"""Hears of every answer: who gave it, its tokens, what it cost in US dollars."""
+
 
 class Purse:
     """Holds the budget and what went from it since it was set."""
@@ -73,9 +76,8 @@ class Purse:
         self,
         price: Pricing,
         budget: Budget | None = None,
-        tell: Callable[[Key, int, Decimal], None] = lambda *_: None,
+        tell: Spent = lambda *_: None,
     ) -> None:
-        """``tell`` hears of every answer: who gave it, its tokens, what it cost."""
         self._price = price
         self._tell = tell
         self.budget = budget

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from chinwag.engine.promises import Keeper
 from chinwag.engine.shelf import Shelf
 from chinwag.errors import ChinwagError
+from chinwag.talk.entry import AssistantSaid
 from chinwag.talk.event import Ear, Level, Notice, failed
+from chinwag.talk.message import Call
 from chinwag.talk.tool import ToolSpec
 
 if TYPE_CHECKING:  # a talk without tools has none of this
@@ -57,6 +59,15 @@ class Calling(Shelf):
         False, and nothing happens, where no call waits that is just the one that was shown.
         """
         return self._rounds is not None and self._rounds.answer(call_id, digest, verdict, word)
+
+    def tell_of_calls(self, hear: Ear) -> None:
+        """Where no tools are offered, what the newest answer calls is run by nobody: say so."""
+        entry = self.session.entry(self.session.head)
+        if not isinstance(entry, AssistantSaid):
+            return
+        if names := ", ".join(dict.fromkeys(p.name for p in entry.parts if isinstance(p, Call))):
+            text = f"the model called {names}, but no tools are offered: nothing was run"
+            hear(Notice(f"{text} - /tools shows what can be", Level.WARNING))
 
     def ends_early(self, why: ChinwagError, hear: Ear) -> None:
         """The turn ends without a whole answer."""

@@ -21,22 +21,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chinwag.context.drafting import DraftCount
-from chinwag.engine import refusals
 from chinwag.engine import request as requests
 from chinwag.engine.asking import Asking, CouldNotAsk
 from chinwag.engine.budget import Purse
 from chinwag.engine.calling import SAVE_PATIENCE
 from chinwag.engine.fitting import Fitting
 from chinwag.engine.models import Key, Models
-from chinwag.engine.options import merged
 from chinwag.engine.promises import Directory, Keeper, Knowledge, Meter, Nothing, Retrying
 from chinwag.engine.room import Rules
-from chinwag.engine.scale import Scale, held
-from chinwag.engine.steering import Steering
+from chinwag.engine.scale import Scale
+from chinwag.engine.sending import Defaults, Sending
 from chinwag.engine.telling import Asked, Telling
 from chinwag.engine.turn import Outcome, answer
 from chinwag.errors import BudgetSpent, ChinwagError, ContextOverflow, SessionLocked, UsageError
-from chinwag.providers.base import Leave, Options, Profile, Provider, Request, at_once
+from chinwag.providers.base import Leave, at_once
 from chinwag.stores.base import PartHead
 from chinwag.talk.delta import AnyDelta, CallDelta, TextDelta, ThinkingDelta
 from chinwag.talk.entry import (
@@ -45,7 +43,6 @@ from chinwag.talk.entry import (
     Compacted,
     ModelChosen,
     Rewound,
-    Spoken,
     Status,
     SystemSet,
     Titled,
@@ -63,7 +60,7 @@ from chinwag.talk.event import (
     Settled,
     failed,
 )
-from chinwag.talk.message import AnyPart, Call, Image, Text
+from chinwag.talk.message import AnyPart, Call, Text
 from chinwag.talk.session import Session, begin, fold, fold_all
 
 if TYPE_CHECKING:  # a talk without tools has none of this
@@ -72,31 +69,11 @@ if TYPE_CHECKING:  # a talk without tools has none of this
     from chinwag.engine.tooling import Tooling
     from chinwag.engine.warm import Warm
 
-LEAST_RESULT = 2000  # bytes of a tool's output that a model is told, however small its window
-BYTES_A_TOKEN = 3
 
 CONTINUE = "Continue exactly where you stopped, without repeating anything."
 
 
-class Defaults(msgspec.Struct):
-    """What a session starts from when nobody said otherwise; discovery may better the model."""
-
-    provider: str = "guide"
-    model: str = "guide"
-    system: str = "You are a helpful assistant."
-    options: Options = Options()
-    limit: int | None = None
-
-
-class Context(msgspec.Struct, frozen=True):
-    """How full the window is: ``used`` tokens of ``window``, without the draft."""
-
-    used: int
-    window: int
-    exact: bool
-
-
-class Conversation(Steering):
+class Conversation(Sending):
     """The engine. Frontends and commands talk to it; it talks to the rooms by their promises."""
 
     def __init__(
@@ -152,22 +129,6 @@ class Conversation(Steering):
         return self._stop is not None
 
     @property
-    def choice(self) -> tuple[str, str]:
-        """(provider, model) that answers next."""
-        if self.session.provider:
-            return self.session.provider, self.session.model
-        return self.defaults.provider, self.defaults.model
-
-    @property
-    def system(self) -> str:
-        """The prompt in force: the session's, or the one a first message will bring."""
-        return self.session.system if len(self.session) else self.defaults.system
-
-    @property
-    def options(self) -> Options:
-        return merged(self.defaults.options, {**self.session.options, **self.overrides})
-
-    @property
     def warm(self) -> Warm:
         """What a server keeps of what it has read: `save`, `restore`, `drop`."""
         if self._warm is None:
@@ -182,49 +143,6 @@ class Conversation(Steering):
     def unsaved(self) -> int:
         """Entries nobody has acknowledged yet."""
         return self._on_disk and self._on_disk - self._keeper.saved_through(self.session.id)
-
-    def context(self) -> Context:
-        """Tokens the next request would hold. O(1): the tally, bettered by reported usage."""
-        used, exact = self._scale.used(self.session, self.system, self.choice, self.tools)
-        return Context(used, self.fitting.window(self.choice), exact)
-
-    async def counted(self) -> int | None:
-        """Tokens of what would be sent now as the server itself counts them; None where it does not
-        offer that, or not in a moment. Our own counts are bettered by it."""
-        key = self.choice
-        try:
-            request = self.request(key, self.known(*key))
-        except UsageError:
-            return None
-        fixed = self._scale.fixed(self.system, request.tools, key[1])
-        said = held(self.session)
-        tokens = await self._models.counted(key, request)
-        if tokens:
-            self._scale.learn(key, fixed, said, tokens)
-            self._scale.believe(key, self.session, tokens)
-        return tokens
-
-    def count(self, text: str) -> tuple[int, bool]:
-        """Tokens of ``text`` for the model that answers next, and whether that is exact."""
-        model, meter = self.choice[1], self._scale.meter
-        tokens, by = self._draft.count(text, model, lambda piece: meter.count(piece, model))
-        return (tokens, True) if by else (meter.corrected(model, tokens), False)
-
-    def count_entry(self, entry: Spoken) -> int:
-        """Tokens of something said, as the session would hold it."""
-        return self._weighed(entry)[0]
-
-    def _weighed(self, entry: Spoken | Compacted) -> tuple[int, str]:
-        looks = isinstance(entry, UserSaid) and any(isinstance(p, Image) for p in entry.parts)
-        sees = not looks or self._models.known(self.choice).sees is not False
-        return self._scale.entry(entry, self.choice[1], sees=sees)
-
-    def known(self, provider: str, model: str) -> Profile:
-        """What is known of a model by now, without asking anybody."""
-        return self._models.known((provider, model))
-
-    def provider(self, name: str) -> Provider:
-        return self._directory.provider(name)
 
     # -- the one door -------------------------------------------------------------------------
 
@@ -285,16 +203,24 @@ class Conversation(Steering):
     # -- talking ------------------------------------------------------------------------------
 
     async def say(
-        self, text: str, hear: Ear, parts: Iterable[AnyPart] = (), choice: Key | None = None
+        self,
+        text: str,
+        hear: Ear,
+        parts: Iterable[AnyPart] = (),
+        choice: Key | None = None,
+        *,
+        foreign: bool = False,
     ) -> None:
         """The person says something; it is saved, and answered when it is safe.
 
-        ``choice`` names another (provider, model) for this once.
+        ``choice`` names another (provider, model) for this once; ``foreign``: not all of ``text``
+        is the person's own.
         """
         if not self.session.provider:
             provider, model = self.choice
             self.settle(ModelChosen(provider=provider, model=model), hear)
-        said = self._stamped(UserSaid(parts=((Text(text),) if text else ()) + tuple(parts)))
+        parts = ((Text(text),) if text else ()) + tuple(parts)
+        said = self._stamped(UserSaid(parts=parts, foreign=foreign))
         await self._can_fit(said, text, hear, choice or self.choice)
         with self._stoppable() as stop:
             n = self.settle(said, hear)
@@ -363,6 +289,8 @@ class Conversation(Steering):
         spent = self.spent
         outcome = await self._turn(*key, hear, stop, leave)
         if self._rounds is None:
+            if outcome is not None:
+                self.tell_of_calls(hear)
             return outcome
         return await self._rounds.follow(outcome, hear, stop, spent)
 
@@ -378,48 +306,6 @@ class Conversation(Steering):
         self._settle_answer(outcome, asked, hear)
         return outcome
 
-    def request(self, key: Key, profile: Profile) -> Request:
-        """What would be sent to ``key`` now. Raises UsageError where there is nothing to answer."""
-        options = refusals.without(self.options, self._models.refused(key))
-        built = requests.build(
-            self.session, model=key[1], profile=profile, options=options, tools=self.tools
-        )
-        if not built.messages:
-            raise UsageError("there is nothing to answer yet", hint="type a message first")
-        if built.tools and profile.tools is False:
-            from chinwag.engine import react
-
-            built = react.asked(built, built.tools)
-        return built if self._warm is None else self._warm.pinned(key, built)
-
-    def report_switch(self, hear: Ear) -> None:
-        """Say what the model that answers next cannot take of this talk; now, and not again."""
-        key = self.choice
-        self._telling.anew(key)
-        self._telling.losses(self.session, self.system, key, self._models.known(key), hear)
-
-    def preview(self, text: str, parts: Iterable[AnyPart] = ()) -> tuple[Request, int, bool]:
-        """What saying ``text`` would send, its tokens and whether they are exact. Sends nothing."""
-        said = UserSaid(parts=((Text(text),) if text else ()) + tuple(parts))
-        tokens, tokenizer = self._weighed(said)
-        session = self.session
-        if not len(session) and self.defaults.system:
-            session = fold(session, SystemSet(text=self.defaults.system))
-        used, exact = self._scale.used(self.session, self.system, self.choice, self.tools)
-        built = requests.build(
-            fold(session, said),
-            model=self.choice[1],
-            profile=self.known(*self.choice),
-            options=self.options,
-            tools=self.tools,
-        )
-        more = tokens if tokenizer else self._scale.meter.corrected(self.choice[1], tokens)
-        return built, used + more, exact and bool(tokenizer)
-
-    async def learn_profile(self) -> None:
-        """Ask what is known of the model that answers next, so that the window is true early."""
-        await self._models.learn(self.choice)
-
     def begin_part(self, key: Key) -> str:
         """Tell the keeper that an answer comes in: a kill then loses a second of it at most."""
         entry_id = new_id()
@@ -432,11 +318,6 @@ class Conversation(Steering):
         """What was to come in will not."""
         if self._on_disk:
             self._keeper.part_end(self.session.id)
-
-    def spends(self, key: Key, tokens: int | None = None) -> None:
-        """A request (of ``tokens``, else of the talk) will leave. Raises BudgetSpent."""
-        used, _ = self._scale.used(self.session, self.system, key, self.tools)
-        self.purse.begin(key, used if tokens is None else tokens)
 
     def uttered(self, delta: AnyDelta, hear: Ear) -> None:
         if self.purse.budget is not None and self.purse.hears(_size(delta)):
@@ -514,11 +395,6 @@ class Conversation(Steering):
         from chinwag.engine.rounds import Rounds
 
         return Rounds(self, tooling)
-
-    def room_for_results(self, count: int) -> int:
-        """Bytes each of ``count`` results may have: together at most half of what fits."""
-        room = self.fitting.room(self, self.choice)
-        return max(LEAST_RESULT, room.free // 2 * BYTES_A_TOKEN // max(1, count))
 
     # -- going back and on --------------------------------------------------------------------
 

@@ -448,6 +448,8 @@ def _left(messages: int, tokens: int) -> str:
 def _compacted(gone: Sequence[Placed], entry: Compacted) -> str:
     before = windows.weight(gone)
     into = f"into a summary of {entry.tokens:,}" if entry.summary else "away"
+    if entry.tokens >= before:
+        into += ", which saves nothing"
     return f"{len(gone):,} messages ({before:,} tokens) went {into}; /undo takes that back"
 
 

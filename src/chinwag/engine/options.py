@@ -71,8 +71,9 @@ def read_option(name: str, word: str) -> tuple[str, Any]:
     key = name.replace("-", "_").lower()
     found = next((o for o in TABLE if o.name == key), None)
     if found is None:
-        near = nearest(key, NAMES) or NAMES
-        raise UsageWrong(f"there is no setting {name!r}", hint=f"did you mean {', '.join(near)}?")
+        near = nearest(key, NAMES)
+        hint = f"did you mean {', '.join(near)}?" if near else f"there is {', '.join(NAMES)}"
+        raise UsageWrong(f"there is no setting {name!r}", hint=hint)
     if word.lower() in {"default", "none", "unset"}:
         return key, None
     try:

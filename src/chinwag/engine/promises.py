@@ -61,6 +61,10 @@ class Keeper(Protocol):
 
     async def call(self, fn: Callable[[SessionStore], T]) -> T: ...
 
+    async def look(self, fn: Callable[[SessionStore], T]) -> T:
+        """The same on what is kept for good, in a private talk too: ``fn`` only reads."""
+        ...
+
     def kick(self) -> None: ...
 
 

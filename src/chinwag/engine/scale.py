@@ -15,11 +15,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from chinwag.context import pictures
+from chinwag.context import documents, pictures
 from chinwag.context.counting import FILES, REPLY_PRIMER
 from chinwag.engine.promises import Meter
 from chinwag.engine.request import SUMMARY_HEAD
 from chinwag.providers.base import Request
+from chinwag.talk.attachment import is_pdf
 from chinwag.talk.entry import (
     AssistantSaid,
     Cleared,
@@ -80,10 +81,11 @@ class Scale:
         model: str,
         *,
         sees: bool = True,
+        reads: bool = True,
     ) -> tuple[int, str]:
         """Tokens of an entry, and the tokenizer that counted them ("" for an estimate).
 
-        A model that does not see (``sees``) is told a picture's name alone.
+        A model that does not see (``sees``), or takes no PDF (``reads``), is told the name alone.
         """
         parts = _parts_of(entry)
         tokens, tokenizer = self.meter.count("\n".join(filter(None, map(countable, parts))), model)
@@ -91,6 +93,9 @@ class Scale:
             look = sees and isinstance(entry, UserSaid)  # a model's own are sent back as words
             tokens += sum(self._picture(p, model, look=look) for p in shown)
             tokenizer = ""  # near the truth, by the provider's own rule
+        if pdfs := [p for p in parts if isinstance(p, File) and is_pdf(p)]:
+            tokens += sum(documents.tokens(p.data, model) if reads else 12 for p in pdfs)
+            tokenizer = ""
         # An answer of which nothing came is not sent, and costs nothing.
         return (tokens + MESSAGE_OVERHEAD if parts else 0), tokenizer
 

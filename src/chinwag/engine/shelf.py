@@ -96,6 +96,10 @@ class Shelf(ABC):
         """Every kept session, last used first."""
         return await self._keeper.call(lambda store: store.headers())
 
+    async def kept(self) -> list[Header]:
+        """The same, in a private talk too, which has none of its own."""
+        return await self._keeper.look(lambda store: store.headers())
+
     async def store_notices(self) -> tuple[str, ...]:
         """What the store says of itself, once it was reached. Raises StoreUnavailable."""
         return await self._keeper.call(lambda store: store.notices)
@@ -326,6 +330,17 @@ class Shelf(ABC):
         self.hand_over()
         await self._let_go(left)
 
+    async def borrow(self, session_id: str, hear: Ear) -> None:
+        """A kept session in front of a private talk: it is read, and what is said from here on is
+        in a copy that is kept nowhere."""
+        stored = await self._keeper.look(lambda store: store.read(session_id))
+        old = _session(stored)
+        if stored.rescued is not None:
+            old = fold(old, stored.rescued)
+        self._put(self._copied(old, old.title), 0)
+        hear(Opened(self.session))
+        self.hand_over()
+
     def copied(self, title: str = "") -> Session:
         """A copy of the session in front, with an id of its own, kept nowhere yet."""
         return self._copied(self.session, title or f"{self.session.title} (fork)")
@@ -355,10 +370,11 @@ class Shelf(ABC):
 
     def _go_on_in_a_fork(self, hear: Ear) -> None:
         old = self.session
-        text = "another program changed this session: what you said since goes on in a fork"
-        hear(Notice(text, Level.WARNING))
         self._put(self._copied(old, f"{old.title} (conflict)"), 0)
         hear(Opened(self.session))
+        # Behind it: a screen draws another session from its beginning, without what was told.
+        text = "another program changed this session: what you said since goes on in a fork"
+        hear(Notice(text, Level.WARNING))
         self.hand_over()
 
     def _keep_a_fork(self, old: Session, hear: Ear) -> None:

@@ -77,8 +77,8 @@ def _media(entries: Sequence[Spoken], profile: Profile, terms: Terms) -> Iterato
 
 
 def _travels(part: File, terms: Terms) -> bool:
-    """A text file always does; another one where the wire has a form for it."""
-    return bool(part.text) or part.mime.startswith(terms.files)
+    """A text file always does, an empty one too; another one where the wire has a form for it."""
+    return part.is_text or part.mime.startswith(terms.files)
 
 
 def _thinking(entries: Sequence[Spoken], provider: str) -> Iterator[str]:

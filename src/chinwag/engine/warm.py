@@ -44,6 +44,7 @@ from chinwag.providers.base import (
 from chinwag.talk.entry import AssistantSaid, Status, now
 from chinwag.talk.event import Ear, Level, Notice
 from chinwag.talk.session import Session
+from chinwag.threads import beside
 
 KEPT: Final = "30 minutes"  # how long Ollama's models stay loaded, once they were asked to
 FORGET_WITHIN: Final = 5.0  # seconds a deletion waits for a server to empty its file
@@ -105,7 +106,7 @@ class Warm:
         self._pins: dict[str, tuple[Key, int]] = {}  # session to where it goes on
         self._due: dict[str, _Due] = {}
         self._useless: set[tuple[str, str]] = set()  # (server, model) that were found out and told
-        self._writing: set[asyncio.Future[None]] = set()
+        self._writing: set[asyncio.Future[Any]] = set()
 
     @property
     def level(self) -> WarmLevel:
@@ -138,6 +139,22 @@ class Warm:
         """Have it forget: the record, the slot, and what the file holds. Raises UsageError where
         the server offers no such thing, SessionLocked; ProviderError's family from Ollama."""
         return await self._until_stopped(self._drop)
+
+    async def write(self, file: str, slot: int) -> Warmth:
+        """Have the server keep the talk in a ``file`` of the caller's, of which no record is made.
+        Raises UsageError where it offers no such thing, ProviderError's family."""
+        warming = self._some()
+        if warming.level is WarmLevel.SNAPSHOT:
+            return (await self._written(self._talk.choice, warming, file, slot))[1]
+        return await warming.save(self._unsaid(), file, slot)
+
+    async def read_back(self, file: str, slot: int) -> Warmth:
+        """Have it read such a file. Raises as ``write`` does."""
+        key, warming = self._talk.choice, self._some()
+        made = await warming.restore(self._unsaid(), file, slot)
+        if warming.level is WarmLevel.SNAPSHOT:
+            self._pins[self._talk.session.id] = (key, slot)
+        return made
 
     async def forget(self, session_id: str, hear: Ear) -> None:
         """The session is gone, and so is what was kept of it; a file that stays is named."""
@@ -175,25 +192,15 @@ class Warm:
         before = await self._load(session.id)
         self._refuse_useless(before, key, server)
         slot = await self._slot_for(key, warming, _held(session))
-        pinned_before = self._pins.get(session.id)
-        self._pins[session.id] = (key, slot)
-        try:
-            request = self._talk.request(key, self._talk.known(*key))
-            slot = _slot_asked(request, slot)
-            file = f"{session.id}-{digest(*key, server)[:8]}.slot"
-            made = await warming.save(request, file, slot)
-            if not made.tokens:
-                raise ProviderError(f"{key[0]} wrote a file with nothing in it", model=key[1])
-        except BaseException:
-            self._pin(session.id, pinned_before)
-            raise
+        file = f"{session.id}-{digest(*key, server)[:8]}.slot"
+        request, made = await self._written(key, warming, file, slot)
         snapshot = Snapshot(
             session=session.id,
             provider=key[0],
             model=key[1],
             address=warming.address,
             server=server,
-            slot=slot,
+            slot=_slot_asked(request, slot),
             file=file,
             covered=len(session),
             messages=len(request.messages),
@@ -206,7 +213,24 @@ class Warm:
         left = ""
         if before is not None and (before.address, before.file) != (snapshot.address, file):
             left = stays(before, "it is of another model or server")
-        return Done(f"{_written(made)}; the server's file {file} holds this talk", left, made)
+        return Done(f"{_saved(made)}; the server's file {file} holds this talk", left, made)
+
+    async def _written(
+        self, key: Key, warming: Warming, file: str, slot: int
+    ) -> tuple[Request, Warmth]:
+        """What was read into ``slot`` and is in ``file`` now; the talk goes on there."""
+        session_id = self._talk.session.id
+        before = self._pins.get(session_id)
+        self._pins[session_id] = (key, slot)
+        try:
+            request = self._talk.request(key, self._talk.known(*key))
+            made = await warming.save(request, file, _slot_asked(request, slot))
+            if not made.tokens:
+                raise ProviderError(f"{key[0]} wrote a file with nothing in it", model=key[1])
+        except BaseException:
+            self._pin(session_id, before)
+            raise
+        return request, made
 
     def _refuse_useless(self, before: Snapshot | None, key: Key, server: str) -> None:
         told = before is not None and before.useless
@@ -316,9 +340,7 @@ class Warm:
             hear(Notice(in_vain(cached, snapshot), Level.WARNING))
         if due.own and not self._talk.private:
             checked = msgspec.structs.replace(snapshot, cached=cached)
-            task = asyncio.ensure_future(self._note(checked))
-            self._writing.add(task)
-            task.add_done_callback(self._writing.discard)
+            beside(self._writing, self._note(checked))
 
     async def _note(self, snapshot: Snapshot) -> None:
         try:
@@ -420,7 +442,7 @@ def _slot_asked(request: Request, slot: int) -> int:
     return asked if isinstance(asked, int) and asked >= 0 else slot
 
 
-def _written(made: Warmth) -> str:
+def _saved(made: Warmth) -> str:
     size = f" ({made.bytes / 1e6:,.1f} MB)" if made.bytes else ""
     return f"{made.tokens:,} tokens saved{size}"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from chinwag.engine.promises import Keeper
 from chinwag.engine.shelf import Shelf
@@ -20,6 +20,7 @@ from chinwag.stores.base import Answer, News, Reply
 from chinwag.talk.delta import AnyDelta, TextDelta
 from chinwag.talk.entry import AnyEntry, AssistantSaid
 from chinwag.talk.event import Choice, Ear, Following, Heard, Level, Notice, Offered, Rested
+from chinwag.threads import beside
 
 AFTER_ANSWER = 1.0  # seconds in which a lock that was let go is there to be taken
 
@@ -73,7 +74,7 @@ class Windows:
         self._heard: list[str] = []  # of the answer that is coming in to the one we follow
         self._part = ""
         self._left_alone = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
 
     def begin(self, hear: Ear) -> None:
         """From now on what happens beside the lines is told to ``hear``."""
@@ -90,7 +91,7 @@ class Windows:
             self._shut()
             self._door_for = wanted
             if wanted:
-                self._background(self._open(wanted))
+                beside(self._tasks, self._open(wanted))
         self._mind_watch(name if self._talk.following else "")
 
     def _mind_watch(self, wanted: str) -> None:
@@ -110,11 +111,6 @@ class Windows:
         self._mind_watch("")
         for task in tuple(self._tasks):
             task.cancel()
-
-    def _background(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # -- being asked --------------------------------------------------------------------------
 
@@ -176,7 +172,7 @@ class Windows:
         if not talk.following or self._watch is None or news.session_id != talk.session.id:
             return
         if news.begun_anew or news.after > len(talk.session):
-            self._background(self._read_again())
+            beside(self._tasks, self._read_again())
             return
         for n, entry in enumerate(news.entries, news.after):
             self._tell_rest(entry)
@@ -214,10 +210,11 @@ class Windows:
             self._hear(Heard(delta))
 
     def _mind_holder(self, holder: str) -> None:
-        if holder and holder != self._talk.following:
+        if holder and (self._left_alone or holder != self._talk.following):
             self._talk.following = holder
             self._hear(Following(self._talk.session.id, holder))
         elif not holder and not self._left_alone:
+            self._hear(Following(self._talk.session.id, ""))
             self._hear(Notice("nobody writes this session any more: what you say now is said here"))
         self._left_alone = not holder
 

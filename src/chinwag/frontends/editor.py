@@ -36,6 +36,11 @@ def command(environ: Mapping[str, str]) -> list[str]:
     return [usual]
 
 
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What an editor gets: no keys of providers."""
+    return {k: v for k, v in environ.items() if not k.endswith(_SECRET)}
+
+
 def edited(text: str, environ: Mapping[str, str] | None = None) -> str | None:
     """``text`` as it is left in the editor; None where the editor failed. Waits for it.
 
@@ -47,8 +52,7 @@ def edited(text: str, environ: Mapping[str, str] | None = None) -> str | None:
     try:
         with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
-        own = {k: v for k, v in environ.items() if not k.endswith(_SECRET)}
-        if subprocess.call([*words, name], env=own):  # noqa: S603 (the person named it)
+        if subprocess.call([*words, name], env=environment(environ)):  # noqa: S603 (the person named it)
             return None
         return Path(name).read_text("utf-8", "replace").rstrip("\n")
     except OSError as error:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import Any, BinaryIO
 
+import msgspec
+
+from chinwag.frontends.hints import outside
 from chinwag.talk.codec import dumps
 from chinwag.talk.entry import AssistantSaid, Status, ToolReturned
 from chinwag.talk.event import AnyEvent, Failed, Learnt, Notice, Saved, Settled, to_plain
 from chinwag.talk.message import Call, Message, Role
+from chinwag.text.safe import json_shown
 
 
 class StreamEar:
@@ -26,15 +30,25 @@ class StreamEar:
         if isinstance(event, Learnt):
             return  # of use to a status line only
         if isinstance(event, Failed):
-            self.failure = event
+            self.failure = event = _outside(event)
+        if isinstance(event, Notice):
+            event = msgspec.structs.replace(event, text=outside(event.text))
         if isinstance(event, Settled) and isinstance(event.entry, AssistantSaid):
             self.answer = event.entry
-        self._out.write(dumps(to_plain(event)) + b"\n")
+        self._out.write(json_shown(dumps(to_plain(event))) + b"\n")
         self._out.flush()
 
 
+def _outside(event: Failed) -> Failed:
+    return msgspec.structs.replace(event, hint=outside(event.hint))
+
+
 class WholeEar:
-    """Keeps what one object needs; `close` writes it."""
+    """Keeps what one object needs; `close` writes it.
+
+    ``text`` stands for what was answered, once somebody took only a part of it; ``choice`` is who
+    was asked, for where nobody answered.
+    """
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
@@ -43,6 +57,8 @@ class WholeEar:
         self._notices: list[str] = []
         self._called: dict[str, Call] = {}
         self._ran: list[ToolReturned] = []
+        self.text: str | None = None
+        self.choice = ("", "")
         self.failure: Failed | None = None
         self.answer: AssistantSaid | None = None
 
@@ -56,34 +72,34 @@ class WholeEar:
                 elif isinstance(entry, ToolReturned):
                     self._ran.append(entry)
             case Failed():
-                self.failure = event
+                self.failure = _outside(event)
             case Notice(text=text):
-                self._notices.append(text)
+                self._notices.append(outside(text))
             case Saved(through=through):
                 self._saved = through
             case _:
                 pass
 
     def close(self) -> None:
-        self._out.write(dumps(self._whole()) + b"\n")
+        self._out.write(json_shown(dumps(self._whole())) + b"\n")
         self._out.flush()
 
     def _whole(self) -> dict[str, Any]:
         answer = self.answer or AssistantSaid(status=Status.FAILED)
         message = Message(Role.ASSISTANT, answer.parts)
         plain: dict[str, Any] = {
-            "text": answer.text,
+            "text": answer.text if self.text is None else self.text,
             "thinking": message.thinking,
             "calls": [
                 {"id": c.id, "name": c.name, "arguments": c.arguments} for c in message.calls
             ],
-            "provider": answer.provider,
-            "model": answer.model,
+            "provider": answer.provider or self.choice[0],
+            "model": answer.model or self.choice[1],
             "status": str(answer.status),
             "stop": str(answer.stop) if answer.stop else None,
             "usage": _usage(answer),
             "seconds": answer.seconds,
-            "first": answer.first,
+            "first": answer.first or None,
             "session": self._session,
             "saved": self._saved,
         }

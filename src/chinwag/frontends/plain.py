@@ -12,12 +12,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable
-from typing import TextIO
+from typing import Final, TextIO
 
 from chinwag.desk import Desk
 from chinwag.errors import ChinwagError
 from chinwag.frontends.asking import LineAsker, at_terminal, readable
 from chinwag.frontends.codes import ANSWERED, FAILED, INTERRUPTED, exit_code
+from chinwag.frontends.hints import outside
 from chinwag.talk.delta import TextDelta
 from chinwag.talk.entry import AssistantSaid, Status, ToolReturned, UserSaid
 from chinwag.talk.event import (
@@ -46,8 +47,10 @@ from chinwag.talk.event import (
     ToolStarted,
     Waiting,
 )
+from chinwag.text.moments import local
 from chinwag.text.safe import safe, safe_line
 
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 _FENCE = re.compile(r"^(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -60,7 +63,9 @@ def first_code(text: str) -> str | None:
 class PlainEar:
     """Writes what it hears. ``live`` prints an answer as it comes, else when it is whole.
 
-    With ``mute`` the answer itself is not printed; with ``quiet`` only warnings are told.
+    With ``mute`` the answer itself is not printed; with ``quiet`` only warnings are told. ``once``
+    is for one answer outside a chat: what is told names the program, and flags, not slash commands.
+    With ``mum`` nothing is told but what went wrong.
     """
 
     def __init__(
@@ -71,7 +76,11 @@ class PlainEar:
         live: bool = True,
         mute: bool = False,
         quiet: bool = False,
+        once: bool = False,
+        mum: bool = False,
     ) -> None:
+        self._once = once
+        self._mum = mum
         self._out = out
         self._err = err
         self._live = live and not mute
@@ -97,7 +106,7 @@ class PlainEar:
                 self.failure = event
                 self.tell(event.message, event.hint)
             case Notice(text=text, level=level):
-                if not self._quiet or level is Level.WARNING:
+                if not self._mum and (not self._quiet or level is Level.WARNING):
                     self.tell(text)
             case Page(title=title, text=text):
                 self.tell(f"{title}\n\n{text}" if title else text)
@@ -108,7 +117,7 @@ class PlainEar:
             case Listed() | Offered():
                 self._listed(event)
             case Opened(session=session) if session.tally.messages and not self._quiet:
-                self.tell(f"{session.title} - {session.tally.messages} messages")
+                self.tell(f"{session.title} - {_counted(session.tally.messages)}")
             case CopyAsked() | DraftOffered() | Sought() | EditorAsked() | ThemeAsked():
                 self._wanted(event)
             case Leaving():
@@ -131,10 +140,11 @@ class PlainEar:
     def _waits(self, event: Waiting | Compacting) -> None:
         match event:
             case Waiting(reason=reason, seconds=seconds):
-                self.tell(f"{reason}: trying again in {seconds:.0f} s")
+                if not self._mum:
+                    self.tell(f"{reason}: trying again {_soon(seconds)}")
             case Compacting(messages=messages):
                 if not self._quiet:
-                    self.tell(f"writing a summary of {messages:,} messages")
+                    self.tell(f"writing a summary of {_counted(messages)}")
 
     def _wanted(self, event: CopyAsked | DraftOffered | Sought | EditorAsked | ThemeAsked) -> None:
         """What a command wants of who shows the talk."""
@@ -147,9 +157,9 @@ class PlainEar:
             case Sought(text=text, hits=hits):
                 for hit in hits:
                     self.tell(f"  {hit.n} {safe_line(hit.who)}: {safe_line(hit.words)}")
-                self.tell(
-                    f"{len(hits)} messages hold {text!r}; /history N shows the last N in full"
-                )
+                how = "holds" if len(hits) == 1 else "hold"
+                more = "/history N shows the last N in full"
+                self.tell(f"{_counted(len(hits))} {how} {text!r}; {more}")
             case EditorAsked(text=text):
                 self.to_edit = text
             case ThemeAsked():
@@ -186,6 +196,8 @@ class PlainEar:
         elif answer.status is not Status.COMPLETE and self.failure is None:
             self.failure = Failed("StreamBroken", answer.error, answer.hint)
             self.tell(answer.error, answer.hint or "ask again, or /retry")
+        elif answer.remark:
+            self.tell(answer.remark)
 
     def end_line(self) -> None:
         if not self._at_line_start:
@@ -196,13 +208,16 @@ class PlainEar:
     def tell(self, text: str, hint: str = "") -> None:
         """One thing beside the answer, to `err`."""
         self.end_line()
-        self._err.write(safe(f"{text} - {hint}" if hint else text) + "\n")
+        said = f"{text} - {hint}" if hint else text
+        if self._once:
+            said = f"chat: {outside(text)} - {outside(hint)}" if hint else f"chat: {outside(text)}"
+        self._err.write(safe(said) + "\n")
         self._err.flush()
 
     def _listed(self, event: Listed | Offered) -> None:
         rows = (
             [
-                (h.name, f"{h.headline.messages} messages, {h.headline.updated[:16]}", h.damaged)
+                (h.name, f"{_counted(h.headline.messages)}, {local(h.headline.updated)}", h.damaged)
                 for h in event.headers
             ]
             if isinstance(event, Listed)
@@ -214,6 +229,14 @@ class PlainEar:
             self.tell("/load NAME opens one" if rows else "no sessions yet")
 
 
+def _counted(messages: int) -> str:
+    return f"{messages:,} message{'s' * (messages != 1)}"
+
+
+def _soon(seconds: float) -> str:
+    return f"in {seconds:.0f} s" if seconds >= 10 else f"in {seconds:.1f} s"
+
+
 def _about(choice: Choice) -> str:
     """What a choice is, beside the line that takes it."""
     known = {choice.line, choice.line.partition(" ")[2], ""}
@@ -221,12 +244,17 @@ def _about(choice: Choice) -> str:
     return " · ".join(filter(None, said)) or choice.label
 
 
+NO_CODE: Final = Failed(
+    "NoCode", "the answer holds no fenced code block", "run it without -x to see it"
+)
+
+
 def extracted(ear: PlainEar, code: int) -> int:
     """Print only the first code block of what was answered. Returns the exit code."""
     block = first_code(ear.answer.text if ear.answer else "")
     if block is None:
         if not code:
-            ear.tell("the answer holds no fenced code block", "run it without -x to see it")
+            ear.tell(NO_CODE.message, NO_CODE.hint)
         return code or FAILED
     ear.say(block)
     ear.end_line()
@@ -234,23 +262,33 @@ def extracted(ear: PlainEar, code: int) -> int:
 
 
 class interruptible:  # noqa: N801 - reads as a verb where it is used
-    """While inside, Ctrl+C stops the answer; a second one within the same answer leaves."""
+    """While inside, Ctrl+C stops the answer; a second one within the same answer leaves.
 
-    def __init__(self, desk: Desk) -> None:
+    Where ``told`` is given so does being told to end, or losing the terminal: the answer is settled
+    as far as it came, and ``told`` hears which signal said so.
+    """
+
+    def __init__(self, desk: Desk, told: Callable[[int], None] | None = None) -> None:
         self._desk = desk
         self._loop = asyncio.get_running_loop()
+        self._signals = (signal.SIGINT, *(_ENDING if told else ()))
+        self._told = told or (lambda _: None)
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
 
-        def pressed() -> None:
+        def came(which: signal.Signals) -> None:
+            if which in _ENDING:
+                self._told(which)
             if not self._desk.interrupt() and task is not None:
                 task.cancel()
 
-        self._loop.add_signal_handler(signal.SIGINT, pressed)
+        for which in self._signals:
+            self._loop.add_signal_handler(which, came, which)
 
     def __exit__(self, *_: object) -> None:
-        self._loop.remove_signal_handler(signal.SIGINT)
+        for which in self._signals:
+            self._loop.remove_signal_handler(which)
 
 
 class Repl:

@@ -12,7 +12,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -30,39 +30,20 @@ from chinwag.errors import (
     Unreachable,
     nearest,
 )
+from chinwag.providers.error_bodies import (
+    Said,
+    digits,
+    read_body,
+    read_object,
+    retry_after,
+    title_of,
+)
 
 Body = dict[str, Any]
 
 RETRIED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """Statuses worth another try (reliability.md, section 5)."""
 
-_STATUS_OF: Final = {
-    "authentication_error": 401,
-    "invalid_api_key": 401,
-    "permission_error": 403,
-    "billing_error": 402,
-    "insufficient_quota": 429,
-    "not_found_error": 404,
-    "model_not_found": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "rate_limit_exceeded": 429,
-    "resource_exhausted": 429,
-    "overloaded_error": 529,
-    "unavailable": 503,
-    "unavailable_error": 503,
-    "timeout_error": 504,
-    "api_error": 500,
-    "server_error": 500,
-    "internal_server_error": 500,
-    "internal": 500,
-    "invalid_request_error": 400,
-    "invalid_argument": 400,
-    "context_length_exceeded": 400,
-    "exceed_context_size_error": 400,
-    "content_filter": 400,
-    "content_policy_violation": 400,
-}
 _NO_CREDIT: Final = frozenset(
     {"insufficient_quota", "billing_error", "billing_hard_limit_reached", "insufficient_balance"}
 )
@@ -96,18 +77,11 @@ _COUNTS: Final = (
     r"\((?P<asked>[\d,]+)\).*?context (?:size|window|length).*?\((?P<limit>[\d,]+)\)",
     r"maximum context length (?:is|of) (?P<limit>[\d,]+)",
 )
-_DIGITS: Final = 12
-"""The most digits of a number worth believing; Python itself refuses to read very long ones."""
 _TELLING: Final = 6
 """The fewest characters of a key that tell something of it."""
 _SURE: Final = 12
 """From so many characters on, what looks like the key can be nothing else. A shorter one may be a
 word that somebody put where a server wants none (`ollama`, `none`): see ``_clean``."""
-_AGAIN_IN: Final = r"(?i)(?:try again|retry) in (?:(?P<m>\d+)m)?(?P<n>[\d.]+) ?(?P<unit>ms|s)\b"
-# Bounded everywhere, and no two repeats side by side: a page may be written to be slow to read.
-_TITLE: Final = rb"(?is)<title[^>]{0,100}>(.{1,300}?)</title>"
-_WORDS: Final = 1000
-"""The most characters of a server's own sentence: more says no more, and takes long to look at."""
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -122,18 +96,6 @@ class Where(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Where({self.provider!r}, {self.endpoint!r}, {self.model!r})"
-
-
-class Said(msgspec.Struct, frozen=True):
-    """What an error body says, whichever of its shapes it has."""
-
-    text: str = ""
-    kinds: frozenset[str] = frozenset()
-    status: int = 0
-    request_id: str = ""
-    asked: int = 0
-    limit: int = 0
-    wait: float | None = None
 
 
 def from_status(
@@ -172,7 +134,7 @@ def _broken(where: Where, sentence: str, hint: str) -> StreamBroken:
 
 def html(body: bytes, where: Where) -> ProviderError:
     """A web page where an answer was due: a portal, a proxy, or the wrong address."""
-    title = _title(body)
+    title = title_of(body)
     about = f" titled “{title}”" if title else ""
     return _broken(
         where,
@@ -186,6 +148,15 @@ def empty(where: Where) -> ProviderError:
         where,
         f"{where.endpoint} answered nothing at all",
         "/retry asks again; some servers answer so when the conversation outgrew their window",
+    )
+
+
+def no_answer(where: Where) -> ProviderError:
+    """JSON, but not what an answer looks like in this dialect."""
+    return _broken(
+        where,
+        f"{where.endpoint} sent something that is no answer",
+        "check that base_url and dialect belong together",
     )
 
 
@@ -325,126 +296,6 @@ _TRANSPORT: Final = (
 )
 
 
-def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds the server asks us to wait: `retry-after-ms`, then `retry-after` in either form."""
-    if (milliseconds := _float(headers.get("retry-after-ms", ""))) is not None:
-        return milliseconds / 1000
-    text = headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    if (seconds := _float(text)) is not None:
-        return seconds
-    from email.utils import parsedate_to_datetime  # dear, and seldom needed
-
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
-
-
-def read_body(body: bytes) -> Said:
-    """What an error body says: JSON of any of its shapes, a web page, plain words, or nothing."""
-    if not body.strip():
-        return Said()
-    try:
-        return read_object(msgspec.json.decode(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass  # not JSON, or of a depth that nobody means: a page or words
-    if _is_page(body):
-        return Said(text=_title(body) or "a web page")
-    return Said(text=body[:500].decode("utf-8", "replace").strip())
-
-
-def read_object(value: object) -> Said:
-    if isinstance(value, list):
-        value = value[0] if value else None
-    if isinstance(value, str):
-        return Said(text=value[:_WORDS])
-    if not isinstance(value, dict):
-        return Said()
-    inner = value.get("error") or value.get("errors") or value
-    if isinstance(inner, list):
-        inner = inner[0] if inner else value
-    if not isinstance(inner, dict):
-        inner = {"message": _text_of(inner)}
-    return _read(inner, value)
-
-
-def _read(error: dict[str, Any], whole: dict[str, Any]) -> Said:
-    kinds = frozenset(
-        str(error[k]).lower()
-        for k in ("type", "code", "status", "reason")
-        if isinstance(error.get(k), str)
-    )
-    text = _words_of(error)
-    return Said(
-        text=text,
-        kinds=kinds | _reasons(error),
-        status=_status_in(error, kinds),
-        request_id=_text_of(whole.get("request_id") or "")[:200],
-        asked=_int(error.get("n_prompt_tokens")),
-        limit=_int(error.get("n_ctx")),
-        wait=_wait_in(error, text),
-    )
-
-
-def _words_of(error: dict[str, Any]) -> str:
-    """The server's sentence; OpenRouter keeps the upstream's own words in its metadata."""
-    for key in ("message", "detail", "error_description", "msg", "title"):
-        if error.get(key):
-            text = _text_of(error[key])
-            break
-    else:
-        text = ""
-    metadata = error.get("metadata")
-    raw = metadata.get("raw") if isinstance(metadata, dict) else None
-    if not isinstance(raw, str) or not raw:
-        return text
-    inner = read_body(raw.encode("utf-8", "replace")).text
-    return (f"{text}: {inner}" if text else inner)[:_WORDS]
-
-
-def _text_of(value: object) -> str:
-    """``value`` in words, where it is no words already; nothing where it is nested without end."""
-    try:
-        return str(value)[:_WORDS]
-    except (RecursionError, ValueError):  # ValueError: a number of more digits than Python writes
-        return ""
-
-
-def _reasons(error: dict[str, Any]) -> frozenset[str]:
-    details = error.get("details")
-    inner = error.get("innererror")
-    listed = details if isinstance(details, list) else ()
-    found = [d.get("reason") for d in listed if isinstance(d, dict)]
-    if isinstance(inner, dict):
-        found.append(inner.get("code"))
-    return frozenset(r.lower() for r in found if r and isinstance(r, str))
-
-
-def _status_in(error: dict[str, Any], kinds: frozenset[str]) -> int:
-    for key in ("status_code", "code", "status"):
-        value = _int(error.get(key))
-        if 400 <= value < 600:
-            return value
-    return next((_STATUS_OF[k] for k in sorted(kinds) if k in _STATUS_OF), 0)
-
-
-def _wait_in(error: dict[str, Any], text: str) -> float | None:
-    details = error.get("details")
-    for detail in details if isinstance(details, list) else ():
-        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
-        if isinstance(delay, str) and (seconds := _float(delay.removesuffix("s"))) is not None:
-            return seconds
-    if not (found := re.search(_AGAIN_IN, text)):
-        return None
-    seconds = (_float(found["n"]) or 0.0) / (1000 if found["unit"].lower() == "ms" else 1)
-    return seconds + 60 * _digits(found["m"])
-
-
 def _judge(status: int, said: Said, where: Where) -> ProviderError:
     common = _common(where, status, said)
     if _is_overflow(status, said):
@@ -499,7 +350,9 @@ def _bad_request(status: int, said: Said, where: Where, common: Body) -> Provide
         )
     return BadRequest(
         _says(f"{where.provider} did not accept the request ({status})", said, where),
-        hint="the sentence above is the server's; /set shows the options that are sent",
+        hint="the sentence above is the server's; /set shows the options that are sent"
+        if said.text
+        else "it does not say why: check base_url and dialect; /set shows what options are sent",
         **common,
     )
 
@@ -544,7 +397,7 @@ def _counts(text: str) -> tuple[int, int]:
     for pattern in _COUNTS:
         if found := re.search(pattern, text, re.IGNORECASE | re.DOTALL):
             groups = found.groupdict()
-            return _digits(groups.get("asked")), _digits(groups["limit"])
+            return digits(groups.get("asked")), digits(groups["limit"])
     return 0, 0
 
 
@@ -626,33 +479,3 @@ def _causes(error: BaseException | None, depth: int = 8) -> Iterator[BaseExcepti
         for inner in error.exceptions:
             yield from _causes(inner, depth - 1)
     yield from _causes(error.__cause__ or error.__context__, depth - 1)
-
-
-def _is_page(body: bytes) -> bool:
-    return body.lstrip()[:1] == b"<"
-
-
-def _title(body: bytes) -> str:
-    found = re.search(_TITLE, body[:65536])
-    return " ".join(found[1].decode("utf-8", "replace").split()) if found else ""
-
-
-def _float(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 <= value < 1e9 else None
-
-
-def _int(value: object) -> int:
-    if isinstance(value, bool):
-        return 0
-    if isinstance(value, int):
-        return value if abs(value) < 10**_DIGITS else 0
-    return _digits(value) if isinstance(value, str) and value.isdecimal() else 0
-
-
-def _digits(text: str | None) -> int:
-    digits = (text or "").replace(",", "")
-    return int(digits) if digits and len(digits) <= _DIGITS else 0

@@ -26,7 +26,7 @@ _FILES: Final = {
     "gemini": ("image/", "audio/", "video/", "text/", "application/pdf"),
     "ollama": (),
     "openai": ("application/pdf",),
-    "llamacpp": ("application/pdf",),
+    "llamacpp": (),
 }
 """Media types of files that a dialect sends as they are; any where it is not named."""
 _IDS: Final = {

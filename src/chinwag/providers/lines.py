@@ -164,7 +164,7 @@ class SseEvents:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         match name:
-            case b"data":
+            case b"data" | b"\xef\xbb\xbfdata":  # a mark where streams were joined, say
                 self._data.append(value)
                 self._weigh()
             case b"event":

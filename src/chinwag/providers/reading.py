@@ -1,10 +1,11 @@
 """The bytes of one answer, to deltas: framing, sniffing and caps together; pure, no waiting.
 
 Invariants: what the first byte shows decides how the rest is read, whatever the content type says:
-``<`` is a web page, ``{`` where events were due is a whole answer, anything else is the stream that
-was asked for. Nothing is read without bound: not a line, not a whole body, not an answer, not
-events that say nothing. However the bytes are cut, the same deltas come out. An answer which the
-server itself calls given up is not a complete one, and neither is a bare end without a word.
+``<`` is a web page, ``{`` or ``[`` where events were due is a whole answer, anything else is the
+stream that was asked for. Nothing is read without bound: not a line, not a whole body, not an
+answer, not events that say nothing. However the bytes are cut, the same deltas come out. An answer
+which the server itself calls given up is not a complete one, and neither is a bare end without a
+word.
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ class Reading:
             return "stream" if len(held) > _PAGE_CAP else ""
         if start == b"<":
             return "page"
-        return "whole" if start == b"{" and self._events is not None else "stream"
+        return "whole" if start in (b"{", b"[") and self._events is not None else "stream"
 
     def _keep(self, chunk: bytes) -> None:
         self._body += chunk
@@ -196,7 +197,7 @@ class Reading:
         weight, silent = 0, self._silent
         try:
             for event in events:
-                if heard := feed(event):
+                if heard := feed(event) if not self._decoder.finished else self._after(event):
                     said += heard
                     last = heard[-1]
                     if type(last) is Ended:
@@ -217,6 +218,13 @@ class Reading:
         self._silent = silent
         self._weigh(weight)
         return said
+
+    def _after(self, event: SseEvent) -> list[AnyDelta]:
+        """What comes when the answer is all there: what makes no sense any more is passed over."""
+        try:
+            return self._decoder.feed(event)
+        except _SENSELESS:
+            return []
 
     def _ending(self, said: list[AnyDelta], sign: Ended) -> list[AnyDelta]:
         """``said``, whose last is the terminal ``sign``; without that where it means no end."""

@@ -24,7 +24,7 @@ PATIENCE: Final = 600.0
 
 
 Level: TypeAlias = WarmLevel
-__all__ = ["ByAddress", "Level", "Warmth", "level_of", "pinned", "restore", "save"]
+__all__ = ["ByAddress", "Level", "Warmth", "level_of", "restore", "save"]
 
 
 class Talks(Protocol):
@@ -106,11 +106,6 @@ class ByAddress:
 
     async def drop(self, model: str, name: str, slot: int) -> None:
         await drop(self._provider, model, name, slot)
-
-
-def pinned(options: dict[str, Any], slot: int) -> dict[str, Any]:
-    """Options of a request that goes to this slot, and reads what is there."""
-    return options | {"id_slot": slot, "cache_prompt": True} if slot >= 0 else options
 
 
 def by_itself(provider: Provider) -> str:

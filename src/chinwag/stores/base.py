@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 import msgspec
 
-from chinwag.errors import SessionNotFound, nearest
+from chinwag.errors import SessionConflict, SessionNotFound, nearest
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import AnyEntry, AssistantSaid
 from chinwag.talk.session import Birth, Header, Headline, slug
@@ -255,6 +255,52 @@ class SessionStore(ABC):
         self.close()
 
 
+class SavedReport(msgspec.Struct, frozen=True):
+    """Entries up to and including ``through`` are safe."""
+
+    session_id: str
+    through: int
+
+
+class FailedReport(msgspec.Struct, frozen=True):
+    """``waiting`` entries are kept in memory, since the store cannot take them now."""
+
+    session_id: str
+    reason: str
+    hint: str
+    waiting: int
+
+
+class ConflictReport(msgspec.Struct, frozen=True):
+    """``entries`` will not be saved under this id: somebody else has it, or has changed it."""
+
+    session_id: str
+    entries: tuple[AnyEntry, ...]
+    message: str
+
+
+Report: TypeAlias = SavedReport | FailedReport | ConflictReport
+
+
+def conflict(session_id: str, expected: int, found: int) -> SessionConflict:
+    """Whoever comes second to a place is told so, by every store alike."""
+    return SessionConflict(
+        f"the session {session_id} was changed by something else: "
+        f"{expected} entries were expected, {found} are there",
+        hint="nothing is lost: go on in a copy, or open the session anew",
+        expected=expected,
+        found=found,
+    )
+
+
+def _apart(found: Sequence[Header], wanted: str) -> Iterator[str]:
+    """What each is called to be told from the others: by its id where the name is not enough."""
+    names = [header.name for header in found]
+    for header in found:
+        shared = names.count(header.name) > 1 or header.id.startswith(wanted)
+        yield header.id if shared else header.name
+
+
 def resolve(name: str, headers: Iterable[Header]) -> Header:
     """The session somebody means by ``name``: an id, a title, its slug, or a unique prefix of one.
 
@@ -274,7 +320,7 @@ def resolve(name: str, headers: Iterable[Header]) -> Header:
     starts = [h for h in pool if h.id.startswith(wanted) or (key and h.name.startswith(key))]
     if len(starts) == 1:
         return starts[0]
-    near = tuple(h.name for h in starts[:5]) or nearest(key, (h.name for h in pool))
+    near = tuple(_apart(starts[:5], wanted)) or nearest(key, (h.name for h in pool))
     why = "is the beginning of several" if starts else "is not there"
     raise SessionNotFound(
         f"the session {name!r} {why}",

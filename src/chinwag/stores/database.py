@@ -138,6 +138,9 @@ class Database:
         with in_words(self.path):
             try:
                 yield
+            except NotOurs as odd:
+                what = f"{self.path.name} is not used: {odd}"
+                raise Unusable(what, hint="move it away if it is not yours") from None
             except sqlite3.Error as error:
                 if _primary(error) == sqlite3.SQLITE_IOERR:
                     self._let_go()  # what it holds in memory may not be what is on the disk
@@ -322,12 +325,16 @@ def _end(db: sqlite3.Connection, how: str) -> None:
 
 
 def _refuse(message: str, hint: str) -> NoReturn:
-    raise SessionUnreadable(message, hint=hint)
+    raise Unusable(message, hint=hint)
 
 
 def _primary(error: sqlite3.Error) -> int:
     """SQLite's primary code; 0 for an error that Python made itself."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+class Unusable(SessionUnreadable, StoreUnavailable):
+    """The whole database, not one session of it: a copy of a session would find no place either."""
 
 
 class TakenAway(StoreUnavailable):
@@ -375,4 +382,4 @@ def explained(error: sqlite3.Error, path: Path) -> StoreError:
         what = f"{path} is no database"
     else:
         what = f"the database {path} is damaged: {' '.join(str(error).split())[:200]}"
-    return SessionUnreadable(what, hint="it is left as it is; mend it, or move it away")
+    return Unusable(what, hint="it is left as it is; mend it, or move it away")

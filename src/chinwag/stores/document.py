@@ -22,25 +22,21 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Self
 
 import msgspec
 
 from chinwag.errors import SessionUnreadable
-from chinwag.stores.base import PartHead
 from chinwag.talk import codec
-from chinwag.talk.delta import AnyDelta
-from chinwag.talk.draft import Draft
-from chinwag.talk.entry import AnyEntry, AssistantSaid, Noted, Status
+from chinwag.talk.entry import AnyEntry, Noted
 from chinwag.talk.session import Birth, Header, Headline, Session, fold_all
 
 CLOSING_LIMIT = 4096
 #: More missing entries in a row than this are taken for a lie of the file.
 GAP_LIMIT = 10_000
 SIZE_LIMIT = 1 << 30
-CUT = "the program ended before the answer did"
 
 _OPENING = b'"messages":['
 _CLOSING = b'],"meta":'
@@ -506,7 +502,7 @@ def _headless(raw: bytes, session_id: str) -> Document:
     return _found(lines)
 
 
-# -- lists and parts ----------------------------------------------------------------------------
+# -- lists --------------------------------------------------------------------------------------
 
 
 def header_of(document: Document, size: int) -> Header:
@@ -519,60 +515,4 @@ def header_of(document: Document, size: int) -> Header:
         entries=document.count,
         size=size,
         damaged=document.notices[0] if damaged and document.notices else "",
-    )
-
-
-def part_head(head: PartHead) -> bytes:
-    return codec.dumps(msgspec.to_builtins(head)) + b"\n"
-
-
-def part_lines(deltas: Iterable[AnyDelta]) -> bytes:
-    return b"".join(codec.encode_delta(delta) + b"\n" for delta in deltas)
-
-
-def read_part(raw: bytes) -> tuple[PartHead, Draft] | None:
-    """An answer that was coming in; what was torn at its end is left out. None: nothing there."""
-    first, *rest = raw.split(b"\n")
-    try:
-        head = msgspec.convert(codec.loads(first), PartHead)
-    except ValueError:
-        return None
-    draft = Draft()
-    for line in rest:
-        if not line:
-            continue
-        try:
-            draft = draft.add(codec.decode_delta(line))
-        except ValueError:
-            break  # what comes after a torn piece would be out of place
-    return head, draft
-
-
-def read_deltas(raw: bytes, since: int) -> tuple[PartHead, tuple[AnyDelta, ...]] | None:
-    """The head of an answer that is coming in, and what was heard after ``since`` pieces of it."""
-    first, *rest = raw.rpartition(b"\n")[0].split(b"\n")
-    try:
-        head = msgspec.convert(codec.loads(first), PartHead)
-        return head, tuple(codec.decode_delta(line) for line in rest[since:])
-    except ValueError:
-        return None
-
-
-def rescued(head: PartHead, draft: Draft, ids: Collection[str]) -> AssistantSaid | None:
-    """The answer a part held, marked interrupted; None when it was settled or says nothing."""
-    source = f"{head.provider}/{head.model}"
-    parts = draft.parts(source)
-    if head.id in ids or not parts:
-        return None
-    served = draft.served_by.model
-    return AssistantSaid(
-        id=head.id,
-        at=head.at,
-        parts=parts,
-        provider=head.provider,
-        model=head.model,
-        served=served if served != head.model else "",
-        status=Status.INTERRUPTED,
-        error=CUT,
-        usage=draft.usage,
     )

@@ -28,7 +28,8 @@ from pathlib import Path
 from chinwag.errors import SessionConflict, SessionNotFound, SessionUnreadable, StoreError
 from chinwag.stores import blobs as attachments
 from chinwag.stores import document as doc
-from chinwag.stores.base import TRASH_DAYS, PartHead, SessionStore, Stored, Trashed
+from chinwag.stores import part_form
+from chinwag.stores.base import TRASH_DAYS, PartHead, SessionStore, Stored, Trashed, conflict
 from chinwag.stores.blobs import Blobs
 from chinwag.stores.disk import Disk, NotOurs, in_words, is_there, make_folder, open_to
 from chinwag.stores.document import Document, Shape
@@ -39,7 +40,7 @@ from chinwag.stores.parts import Parts
 from chinwag.stores.reading import Reader, buried, within
 from chinwag.stores.trash import Trash
 from chinwag.stores.whole import names_in, read_own, sweep
-from chinwag.stores.writing import State, Writer, conflict, state_of
+from chinwag.stores.writing import State, Writer, state_of
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import AnyEntry, AssistantSaid
 from chinwag.talk.session import Birth, Header, Headline
@@ -197,7 +198,7 @@ class FileStore(SessionStore):
         found = self._parts.found(session_id)
         if found is None:
             return None
-        rescued = doc.rescued(*found, {entry.id for entry in document.entries})
+        rescued = part_form.rescued(*found, {entry.id for entry in document.entries})
         if rescued is None and writer:
             with contextlib.suppress(StoreError):
                 self._parts.end(session_id)

@@ -1,8 +1,8 @@
 """Who keeps what is said: the saver of the lasting store or, in a private talk, memory alone.
 
 Invariants: while it is private nothing that is handed over reaches the lasting store, which is not
-even opened if it never was. What had been handed over before is still saved. Nothing is told of
-what memory keeps: it is never called saved.
+even opened if it never was, unless somebody asks to look into it. What had been handed over before
+is still saved. Nothing is told of what memory keeps: it is never called saved.
 """
 
 from __future__ import annotations
@@ -10,8 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from chinwag.stores.base import PartHead, SessionStore
-from chinwag.stores.saver import ConflictReport, FailedReport, Report, SavedReport, Saver
+from chinwag.stores.base import (
+    ConflictReport,
+    FailedReport,
+    PartHead,
+    Report,
+    SavedReport,
+    SessionStore,
+)
+from chinwag.stores.saver import Saver
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import AnyEntry
 from chinwag.talk.session import Birth, Headline
@@ -94,6 +101,9 @@ class Keeping:
 
     async def call(self, fn: Callable[[SessionStore], T]) -> T:
         return await self._now.call(fn)
+
+    async def look(self, fn: Callable[[SessionStore], T]) -> T:
+        return await self._saver.call(fn)
 
     def kick(self) -> None:
         self._now.kick()

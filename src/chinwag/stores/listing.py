@@ -14,17 +14,17 @@ from the folder is gone from it, too, as soon as anybody lists.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from operator import attrgetter
 from pathlib import Path
 
 import msgspec
 
 from chinwag.stores.disk import Disk, NotOurs, make_folder, write_all
+from chinwag.stores.haste import no_collecting
 from chinwag.stores.names import is_id
 from chinwag.stores.whole import drop, read_own, shut
 from chinwag.talk.entry import new_id
@@ -185,15 +185,3 @@ def _rows_of(raw: bytes) -> list[_Row]:
         return _decode(body)
     except msgspec.MsgspecError:
         return []
-
-
-@contextlib.contextmanager
-def no_collecting() -> Iterator[None]:
-    """Spare the collector thousands of new objects, none of them garbage."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -14,6 +14,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import time
 from pathlib import Path
 
@@ -36,6 +37,7 @@ _NO_LOCKS = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.
 _TRIES = 5
 _PAUSE = 0.01  # seconds between tries: a look at a lock takes far less
 _NOBODY = "in another program"
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
 
 class Locks:
@@ -154,8 +156,13 @@ def owner_of(raw: bytes) -> str:
     tty = f", terminal {_brief(who['tty'])}" if who.get("tty") else ""
     return (
         f"process {_brief(who['pid'])} on {_brief(who.get('host'))}{tty}, "
-        f"since {_brief(who.get('since'))}"
+        f"since {_minute(_brief(who.get('since')))}"
     )
+
+
+def _minute(moment: str) -> str:
+    """A moment as people write it, to the minute, by the holder's clock."""
+    return f"{moment[:10]} {moment[11:16]}" if _MOMENT.match(moment) else moment
 
 
 def _brief(value: object) -> str:

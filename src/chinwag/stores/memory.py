@@ -18,9 +18,9 @@ from chinwag.errors import (
     SessionUnreadable,
     UsageError,
 )
-from chinwag.stores import document as doc
+from chinwag.stores import part_form
 from chinwag.stores.base import TRASH_DAYS, PartHead, SessionStore, Stored, Trashed
-from chinwag.stores.names import near_ids
+from chinwag.stores.names import not_there
 from chinwag.talk import codec
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import AnyEntry
@@ -68,8 +68,8 @@ class MemoryStore(SessionStore):
     def read(self, session_id: str) -> Stored:
         kept = self._kept(session_id)
         entries = tuple(codec.decode(line)[1] for line in kept.lines)
-        part = doc.read_part(bytes(self._parts.get(session_id, b"")))
-        rescued = doc.rescued(*part, {e.id for e in entries}) if part else None
+        part = part_form.read_part(bytes(self._parts.get(session_id, b"")))
+        rescued = part_form.rescued(*part, {e.id for e in entries}) if part else None
         return Stored(kept.birth, entries, rescued)
 
     def span(
@@ -153,7 +153,7 @@ class MemoryStore(SessionStore):
         """See lock."""
 
     def begin_part(self, session_id: str, head: PartHead) -> None:
-        self._parts[session_id] = bytearray(doc.part_head(head))
+        self._parts[session_id] = bytearray(part_form.part_head(head))
 
     def add_part(
         self,
@@ -164,7 +164,7 @@ class MemoryStore(SessionStore):
     ) -> None:
         if session_id not in self._parts:
             raise UsageError(f"no answer is coming in for session {session_id}")
-        self._parts[session_id] += doc.part_lines(deltas)
+        self._parts[session_id] += part_form.part_lines(deltas)
 
     def end_part(self, session_id: str) -> None:
         self._parts.pop(session_id, None)
@@ -172,13 +172,12 @@ class MemoryStore(SessionStore):
     def overheard(
         self, session_id: str, since: int
     ) -> tuple[PartHead, tuple[AnyDelta, ...]] | None:
-        return doc.read_deltas(bytes(self._parts.get(session_id, b"")), since)
+        return part_form.read_deltas(bytes(self._parts.get(session_id, b"")), since)
 
     def _kept(self, session_id: str) -> _Kept:
         kept = self._sessions.get(session_id)
         if kept is None:
-            near = near_ids(session_id, self._sessions)
-            raise SessionNotFound(f"the session {session_id} is not there", near=near)
+            raise not_there(session_id, self._sessions)
         return kept
 
 

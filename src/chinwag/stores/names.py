@@ -50,6 +50,16 @@ def near_ids(session_id: str, ids: Iterable[str], most: int = 3) -> tuple[str, .
     return tuple(found)
 
 
+def not_there(session_id: str, ids: Iterable[str]) -> SessionNotFound:
+    """The error for a session that is not among ``ids``, with near ones."""
+    near = near_ids(session_id, ids)
+    return SessionNotFound(
+        f"the session {session_id} is not there",
+        hint=f"did you mean {', '.join(near)}?" if near else "",
+        near=near,
+    )
+
+
 def _differ_little(one: str, other: str) -> bool:
     if len(one) != len(other) or (one[:8] != other[:8] and one[-6:] != other[-6:]):
         return False

@@ -46,6 +46,11 @@ def open_store(url: str, data_dir: Path) -> SessionStore:
     )
 
 
+def memory() -> SessionStore:
+    """A store of its own that lasts as long as the program."""
+    return open_store("memory:", Path())
+
+
 def _folder(rest: str) -> Path:
     plain = rest.removeprefix("//")
     path = Path(plain or ".").expanduser()

@@ -16,6 +16,7 @@ import msgspec
 
 from chinwag.errors import UsageError
 from chinwag.stores import document as doc
+from chinwag.stores import part_form
 from chinwag.stores.base import PartHead
 from chinwag.stores.disk import Disk, NotOurs, in_words, make_folder, write_all
 from chinwag.stores.names import path_of
@@ -51,7 +52,7 @@ class Parts:
             make_folder(self._disk, self._folder)
             self.end(session_id)
             fd = self._disk.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-            first = doc.part_head(head)
+            first = part_form.part_head(head)
             try:
                 write_all(self._disk, fd, first, 0)
             except OSError:
@@ -64,7 +65,7 @@ class Parts:
         if part is None:
             raise UsageError(f"no answer is coming in for session {session_id}")
         with in_words(self.path(session_id)):
-            data = doc.part_lines(deltas)
+            data = part_form.part_lines(deltas)
             try:
                 write_all(self._disk, part.fd, data, part.size)
             except OSError:
@@ -103,7 +104,7 @@ class Parts:
             raw = read_own(self._disk, self.path(session_id), doc.SIZE_LIMIT)
         except (FileNotFoundError, NotOurs):
             return None
-        return doc.read_part(raw)
+        return part_form.read_part(raw)
 
     def overheard(
         self, session_id: str, since: int
@@ -113,4 +114,4 @@ class Parts:
             raw = read_own(self._disk, self.path(session_id), doc.SIZE_LIMIT)
         except (FileNotFoundError, NotOurs):
             return None
-        return doc.read_deltas(raw, since)
+        return part_form.read_deltas(raw, since)

@@ -8,7 +8,6 @@ list costs the two ends of each file; a session that cannot be read is in it, an
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import time
 from collections.abc import Iterator
@@ -25,8 +24,9 @@ from chinwag.stores import document as doc
 from chinwag.stores.disk import Disk, Identity, NotOurs, identity, in_words, open_own, read_all
 from chinwag.stores.document import Document, Shape
 from chinwag.stores.ends import Ends, ends, span
+from chinwag.stores.haste import no_collecting
 from chinwag.stores.locks import Locks
-from chinwag.stores.names import is_id, near_ids, path_of
+from chinwag.stores.names import is_id, not_there, path_of
 from chinwag.stores.whole import is_temp, names_in, shut
 from chinwag.talk.entry import AnyEntry
 from chinwag.talk.session import Header, Headline
@@ -50,7 +50,7 @@ class Reader:
             if of.st_size > doc.SIZE_LIMIT:
                 raise SessionUnreadable(f"the file of session {session_id} is too large")
             raw = read_all(self._disk, fd, 0, doc.SIZE_LIMIT + 1)
-        with _no_collecting():
+        with no_collecting():
             return doc.parse(raw, session_id), identity(of)
 
     def settled(self, session_id: str, *, patient: bool) -> tuple[Document, Identity]:
@@ -135,12 +135,7 @@ class Reader:
         names: list[str] = []
         with contextlib.suppress(OSError):
             names = [n[:-5] for n in names_in(self._disk, self._folder) if n.endswith(".json")]
-        near = near_ids(session_id, (n for n in names if is_id(n)))
-        return SessionNotFound(
-            f"the session {session_id} is not there",
-            hint=f"did you mean {', '.join(near)}?" if near else "",
-            near=near,
-        )
+        return not_there(session_id, (n for n in names if is_id(n)))
 
 
 def buried(disk: Disk, path: Path, session_id: str) -> Header:
@@ -173,15 +168,3 @@ def within(
     """A span of entries that were all read."""
     end = len(entries) if upto is None else max(0, upto)
     return entries[max(0, after) : end], len(entries)
-
-
-@contextlib.contextmanager
-def _no_collecting() -> Iterator[None]:
-    """Spare the collector thousands of new objects, none of them garbage: a third of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -20,12 +20,10 @@ from another thread: it blocks in `XREAD BLOCK` on a connection apart.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import re
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -38,14 +36,14 @@ from chinwag.errors import (
     StoreError,
     UsageError,
 )
-from chinwag.stores import document as doc
+from chinwag.stores import part_form
 from chinwag.stores import redis_lease as holding
 from chinwag.stores import redis_rows as rows_of
 from chinwag.stores import redis_scripts as at_once
-from chinwag.stores.base import TRASH_DAYS, PartHead, SessionStore, Stored, Trashed
-from chinwag.stores.locks import owner_of
-from chinwag.stores.names import is_id, near_ids
+from chinwag.stores.base import TRASH_DAYS, PartHead, SessionStore, Stored, Trashed, conflict
+from chinwag.stores.names import is_id, not_there
 from chinwag.stores.redis_address import demand_library, parse
+from chinwag.stores.redis_blobs import Blobs
 from chinwag.stores.redis_scripts import SESSIONS, TRASH, gone, key
 from chinwag.talk import codec
 from chinwag.talk.delta import AnyDelta
@@ -59,8 +57,6 @@ LEASE = 30.0  # seconds after which a holder that is not heard of any more count
 CHUNK = 2000  # sessions asked for at once
 ROWS = 500  # entries asked for at once: the server gives them in one step, 4 ms for so many
 DAY = 86400
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_SPOKEN_OF = re.compile(rb'"blob":"([0-9a-f]{64})"')
 
 
 class _Part(msgspec.Struct, eq=False):
@@ -80,16 +76,13 @@ class RedisStore(SessionStore):
         self._ttl = self._address.ttl
         self._linked: Link | None = None
         self._linking = threading.Lock()
-        self._lease_ms = round(lease * 1000)
-        self._me = holding.me()
-        self._held: set[str] = set()
+        self._leases = holding.Leases(lambda: self._link, lease)
         #: Sessions known to be in the list of all.
         self._seen: set[str] = set()
-        self._renewal = holding.Renewal(self._renew, lease / 3)
         self._parts: dict[str, _Part] = {}
         #: Entries sent whose fate is not known, by session and number: their bytes and token.
         self._doubt: dict[str, dict[int, tuple[bytes, str]]] = {}
-        self._blobs: dict[str, _SpokenOf] = {}
+        self._blobs = Blobs(lambda: self._link, self._ttl)
 
     @property
     def _link(self) -> Link:
@@ -119,16 +112,14 @@ class RedisStore(SessionStore):
             self._link.script(at_once.LIST, [SESSIONS], [session_id])
         self._doubt.setdefault(session_id, {}).update(sent)
         facts = [rows_of.birth_line(birth), rows_of.headline_line(headline)]
-        lease = self._me if self._lease_ms else ""
-        args: list[Any] = [at, *facts, self._ttl, lease, self._lease_ms]
+        lease = self._leases.me if self._leases.milliseconds else ""
+        args: list[Any] = [at, *facts, self._ttl, lease, self._leases.milliseconds]
         for n in sorted(sent):
             args += sent[n]
         self._judge(session_id, at, self._append(session_id, args, sent))
         self._settle(session_id, at + len(entries))
-        if self._lease_ms:
-            self._hold(session_id)
-        if self._ttl:
-            self._keep_blobs(session_id, (data for data, _ in sent.values()))
+        self._leases.hold(session_id)
+        self._blobs.keep(session_id, (data for data, _ in sent.values()))
         return at + len(entries)
 
     def _append(
@@ -142,7 +133,7 @@ class RedisStore(SessionStore):
             return told
 
         told = answer()
-        if told[0] == b"locked" and self._pass_over(session_id, told[1]):
+        if told[0] == b"locked" and self._leases.pass_over(session_id, told[1]):
             told = answer()
         return told
 
@@ -175,7 +166,7 @@ class RedisStore(SessionStore):
                 raise self._not_found(session_id)
             case [_, found]:
                 self._doubt.pop(session_id, None)
-                raise _conflict(session_id, at, int(found))
+                raise conflict(session_id, at, int(found))
             case _:
                 raise SessionUnreadable(f"the Redis gave no answer of ours: {told!r:.80}")
 
@@ -186,9 +177,8 @@ class RedisStore(SessionStore):
         head, rows = found.head, found.rows
         entries, bad = rows_of.entries_of(session_id, rows, 1, head.count)
         self._list(session_id)
-        if self._ttl:
-            self._keep_blobs(session_id, (value for _, value in rows))
-        elsewhere = found.owner and not self._is_ours(found.owner)
+        self._blobs.keep(session_id, (value for _, value in rows))
+        elsewhere = found.owner and not self._leases.is_ours(found.owner)
         is_coming = elsewhere and not holding.is_dead(found.owner)
         rescued = None if is_coming else self._rescue(session_id, found.part, entries)
         birth = head.birth or Birth(id=session_id, created=rows_of.created(session_id))
@@ -239,9 +229,9 @@ class RedisStore(SessionStore):
     ) -> AssistantSaid | None:
         if session_id in self._parts:
             return None  # it is coming in right now, into our own hands
-        read = doc.read_part(part)
-        rescued = doc.rescued(*read, {entry.id for entry in entries}) if read else None
-        if rescued is None and part and session_id in self._held:
+        read = part_form.read_part(part)
+        rescued = part_form.rescued(*read, {entry.id for entry in entries}) if read else None
+        if rescued is None and part and session_id in self._leases.held:
             self._link.script(at_once.END, [key(session_id, "part")], [""])
         return rescued
 
@@ -337,15 +327,16 @@ class RedisStore(SessionStore):
 
     def _unheld(self, session_id: str, script: at_once.Script, keys: list[str]) -> list[bytes]:
         """What a script says that nobody else may be writing for; tried again past the dead."""
-        told: list[bytes] = self._link.script(script, keys, [self._me])
-        if told[0] == b"locked" and self._pass_over(session_id, told[1]):
-            told = self._link.script(script, keys, [self._me])
+        told: list[bytes] = self._link.script(script, keys, [self._leases.me])
+        if told[0] == b"locked" and self._leases.pass_over(session_id, told[1]):
+            told = self._link.script(script, keys, [self._leases.me])
         return told
 
     def _forget(self, session_id: str) -> None:
-        for known in (self._parts, self._doubt, self._blobs):
-            known.pop(session_id, None)
-        self._held.discard(session_id)
+        self._parts.pop(session_id, None)
+        self._doubt.pop(session_id, None)
+        self._blobs.forget(session_id)
+        self._leases.held.discard(session_id)
         self._seen.discard(session_id)
 
     def erase(self, session_id: str) -> None:
@@ -409,92 +400,28 @@ class RedisStore(SessionStore):
             self._link.run("ZREM", TRASH, f"{stamp}:{name}")
         return count
 
-    # -- blobs --------------------------------------------------------------------------------
+    # -- blobs and locks ----------------------------------------------------------------------
 
     def put_blob(self, data: bytes) -> str:
-        digest = hashlib.sha256(data).hexdigest()
-        where = at_once.blob(digest)
-        if not data or self._link.run("STRLEN", where) != len(data):
-            self._link.run("SET", where, data, heavy=len(data))
-        if self._ttl:
-            self._link.run("EXPIRE", where, self._ttl)
-        return digest
+        return self._blobs.put(data)
 
     def blob(self, digest: str) -> bytes:
-        data = None
-        if _DIGEST.fullmatch(digest):
-            data = self._link.run("GET", at_once.blob(digest))
-        if data is None:
-            raise SessionNotFound(f"no attachment {digest!r} is kept")
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise SessionUnreadable(f"the attachment {digest} is not what was kept")
-        return bytes(data)
-
-    def _keep_blobs(self, session_id: str, lines: Iterable[bytes]) -> None:
-        """With a TTL: attachments that a living session speaks of live on with it."""
-        spoken = self._blobs.setdefault(session_id, _SpokenOf())
-        new = {found.decode() for line in lines for found in _SPOKEN_OF.findall(line)}
-        new -= spoken.digests
-        spoken.digests |= new
-        due = time.monotonic() - spoken.renewed > min(3600, self._ttl / 4)
-        if due:
-            spoken.renewed = time.monotonic()
-        renewed = spoken.digests if due else new
-        self._link.many([("EXPIRE", at_once.blob(name), self._ttl) for name in renewed])
-
-    # -- locks --------------------------------------------------------------------------------
+        return self._blobs.get(digest)
 
     def lock(self, session_id: str) -> None:
-        self._known(session_id)
-        if session_id in self._held or not self._lease_ms:
-            return
-        args = [self._me, self._lease_ms]
-        owner = self._link.script(at_once.LEASE, [key(session_id, "lease")], args)
-        if not self._is_ours(owner) and self._pass_over(session_id, owner):
-            owner = self._link.script(at_once.LEASE, [key(session_id, "lease")], args)
-        if not self._is_ours(owner):
-            raise holding.locked(session_id, owner)
-        self._hold(session_id)
-
-    def _hold(self, session_id: str) -> None:
-        self._held.add(session_id)
-        self._renewal.start()
-
-    def _is_ours(self, owner: bytes) -> bool:
-        return owner == self._me.encode()
-
-    def _pass_over(self, session_id: str, owner: bytes) -> bool:
-        """Take the lease from a holder that died on this machine; whether there was such a one."""
-        if not holding.is_dead(owner):
-            return False
-        self._link.script(at_once.RELEASE, [key(session_id, "lease")], [owner])
-        return True
-
-    def _renew(self) -> None:
-        """From the renewal's thread."""
-        for session_id in tuple(self._held):
-            args = [self._me, self._lease_ms]
-            self._link.script(at_once.LEASE, [key(session_id, "lease")], args)
+        self._leases.take(self._known(session_id))
 
     def holder(self, session_id: str) -> str:
-        self._known(session_id)
-        owner = self._link.run("GET", key(session_id, "lease"))
-        if owner is None or self._is_ours(owner) or holding.is_dead(owner):
-            return ""
-        return owner_of(owner)
+        return self._leases.holder(self._known(session_id))
 
     def unlock(self, session_id: str) -> None:
-        if session_id in self._held:
-            self._held.discard(session_id)
-            # Where nobody answers it expires by itself.
-            with contextlib.suppress(StoreError):
-                self._link.script(at_once.RELEASE, [key(session_id, "lease")], [self._me])
+        self._leases.let_go(session_id)
 
     # -- parts --------------------------------------------------------------------------------
 
     def begin_part(self, session_id: str, head: PartHead) -> None:
         part = _Part(secrets.token_hex(8))
-        args = [part.token, doc.part_head(head), self._ttl]
+        args = [part.token, part_form.part_head(head), self._ttl]
         self._link.script(at_once.BEGIN, [key(self._known(session_id), "part")], args)
         self._parts[session_id] = part
 
@@ -509,7 +436,7 @@ class RedisStore(SessionStore):
         if part is None:
             raise UsageError(f"no answer is coming in for session {session_id}")
         part.written += 1  # also if it fails: what may be there is never taken for what comes next
-        args = [part.token, part.written, doc.part_lines(deltas)]
+        args = [part.token, part.written, part_form.part_lines(deltas)]
         if not self._link.script(at_once.ADD, [key(session_id, "part")], args):
             raise SessionConflict(
                 f"the answer coming in for session {session_id} was taken away by something else",
@@ -526,20 +453,14 @@ class RedisStore(SessionStore):
     ) -> tuple[PartHead, tuple[AnyDelta, ...]] | None:
         where = key(self._known(session_id), "part")
         _, _, part = self._link.script(at_once.ROWS, [where], ["-", "+", 1_000_000])
-        return doc.read_deltas(part, since)
+        return part_form.read_deltas(part, since)
 
     # -- small things -------------------------------------------------------------------------
 
     def close(self) -> None:
-        self._renewal.stop()
-        keys = [key(name, "lease") for name in self._held]
-        self._held.clear()
-        if self._linked is None:
-            return
-        with contextlib.suppress(StoreError):  # where nobody answers they expire by themselves
-            for lease in keys:
-                self._link.script(at_once.RELEASE, [lease], [self._me])
-        self._link.close()
+        self._leases.close()
+        if self._linked is not None:
+            self._link.close()
 
     def _known(self, session_id: str) -> str:
         if not is_id(session_id):
@@ -550,26 +471,4 @@ class RedisStore(SessionStore):
         names: list[bytes] = []
         with contextlib.suppress(StoreError):
             names = self._link.run("ZRANGE", SESSIONS, -CHUNK, -1)
-        near = near_ids(session_id, (name.decode("utf-8", "replace") for name in names if name))
-        return SessionNotFound(
-            f"the session {session_id} is not there",
-            hint=f"did you mean {', '.join(near)}?" if near else "",
-            near=near,
-        )
-
-
-class _SpokenOf(msgspec.Struct, eq=False):
-    """Attachments that a session's entries name, and when their time was last renewed."""
-
-    digests: set[str] = msgspec.field(default_factory=set)
-    renewed: float = float("-inf")
-
-
-def _conflict(session_id: str, expected: int, found: int) -> SessionConflict:
-    return SessionConflict(
-        f"the session {session_id} was changed by something else: "
-        f"{expected} entries were expected, {found} are there",
-        hint="nothing is lost: go on in a copy, or open the session anew",
-        expected=expected,
-        found=found,
-    )
+        return not_there(session_id, (name.decode("utf-8", "replace") for name in names if name))

@@ -12,12 +12,17 @@ import secrets
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chinwag.errors import SessionLocked, StoreError
+from chinwag.stores import redis_scripts as at_once
 from chinwag.stores.disk import whoami
 from chinwag.stores.locks import owner_of
+from chinwag.stores.redis_scripts import key
 from chinwag.talk import codec
+
+if TYPE_CHECKING:
+    from chinwag.stores.redis_link import Link
 
 
 def me() -> str:
@@ -87,3 +92,67 @@ class Renewal:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(5)
+
+
+class Leases:
+    """The leases of one store. ``lease`` in seconds; 0: there are none."""
+
+    def __init__(self, link: Callable[[], Link], lease: float) -> None:
+        self._link = link
+        self.milliseconds = round(lease * 1000)
+        self.me = me()
+        self.held: set[str] = set()
+        self.renewal = Renewal(self._renew, lease / 3)
+
+    def take(self, session_id: str) -> None:
+        """Raises SessionLocked where somebody else who lives has it."""
+        if session_id in self.held or not self.milliseconds:
+            return
+        owner = self._asked(session_id)
+        if not self.is_ours(owner) and self.pass_over(session_id, owner):
+            owner = self._asked(session_id)
+        if not self.is_ours(owner):
+            raise locked(session_id, owner)
+        self.hold(session_id)
+
+    def _asked(self, session_id: str) -> bytes:
+        args = [self.me, self.milliseconds]
+        owner: bytes = self._link().script(at_once.LEASE, [key(session_id, "lease")], args)
+        return owner
+
+    def hold(self, session_id: str) -> None:
+        """It is ours now: keep it from expiring."""
+        if self.milliseconds:
+            self.held.add(session_id)
+            self.renewal.start()
+
+    def is_ours(self, owner: bytes) -> bool:
+        return owner == self.me.encode()
+
+    def pass_over(self, session_id: str, owner: bytes) -> bool:
+        """Take the lease from a holder that died on this machine; whether there was such a one."""
+        if not is_dead(owner):
+            return False
+        self._link().script(at_once.RELEASE, [key(session_id, "lease")], [owner])
+        return True
+
+    def _renew(self) -> None:
+        """From the renewal's thread."""
+        for session_id in tuple(self.held):
+            self._asked(session_id)
+
+    def holder(self, session_id: str) -> str:
+        """Who else has it; "" where nobody has who lives."""
+        owner = self._link().run("GET", key(session_id, "lease"))
+        return "" if owner is None or self.is_ours(owner) or is_dead(owner) else owner_of(owner)
+
+    def let_go(self, *session_ids: str) -> None:
+        held = [session_id for session_id in session_ids if session_id in self.held]
+        self.held.difference_update(held)
+        with contextlib.suppress(StoreError):  # where nobody answers they expire by themselves
+            for session_id in held:
+                self._link().script(at_once.RELEASE, [key(session_id, "lease")], [self.me])
+
+    def close(self) -> None:
+        self.renewal.stop()
+        self.let_go(*self.held)

@@ -19,133 +19,38 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TypeAlias, TypeVar, assert_never
-
-import msgspec
+from typing import TypeVar, assert_never
 
 from chinwag.errors import ChinwagError, StoreError, StoreUnavailable
 from chinwag.stores import haste
-from chinwag.stores.base import PartHead, SessionStore
+from chinwag.stores.base import (
+    ConflictReport,
+    FailedReport,
+    PartHead,
+    Report,
+    SavedReport,
+    SessionStore,
+)
+from chinwag.stores.waiting import (
+    SYNC_EVERY,
+    Append,
+    Batch,
+    Begin,
+    Call,
+    Close,
+    End,
+    Job,
+    Line,
+    Part,
+    Waiter,
+    joined,
+    later,
+)
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import AnyEntry
 from chinwag.talk.session import Birth, Headline
-from chinwag.threads import tell
 
 T = TypeVar("T")
-
-FLUSH_EVERY = 0.2  # seconds between writes of an answer that is coming in
-SYNC_EVERY = 2.0  # seconds between syncs of it
-
-
-class SavedReport(msgspec.Struct, frozen=True):
-    """Entries up to and including ``through`` are safe."""
-
-    session_id: str
-    through: int
-
-
-class FailedReport(msgspec.Struct, frozen=True):
-    """``waiting`` entries are kept in memory, since the store cannot take them now."""
-
-    session_id: str
-    reason: str
-    hint: str
-    waiting: int
-
-
-class ConflictReport(msgspec.Struct, frozen=True):
-    """``entries`` will not be saved under this id: somebody else has it, or has changed it."""
-
-    session_id: str
-    entries: tuple[AnyEntry, ...]
-    message: str
-
-
-Report: TypeAlias = SavedReport | FailedReport | ConflictReport
-
-
-class _Append(msgspec.Struct, frozen=True):
-    session_id: str
-
-
-class _Begin(msgspec.Struct, frozen=True):
-    session_id: str
-    part: _Part
-
-
-class _End(msgspec.Struct, frozen=True):
-    session_id: str
-    part: _Part | None
-
-
-class _Call(msgspec.Struct, frozen=True):
-    run: Callable[[SessionStore], None]
-
-
-class _Close(msgspec.Struct, frozen=True):
-    pass
-
-
-_Job: TypeAlias = _Append | _Begin | _End | _Call | _Close
-
-
-class _Batch(msgspec.Struct, eq=False):
-    """Entries handed over together, to be numbers at+1…
-
-    ``after`` is how many calls had been handed over before: it waits for those. ``tried`` says
-    that the store refused it at least once.
-    """
-
-    birth: Birth
-    entries: tuple[AnyEntry, ...]
-    at: int
-    headline: Headline
-    after: int = 0
-    tried: bool = False
-
-
-class _Part(msgspec.Struct, eq=False):
-    """An answer that is coming in; ``buffer`` is filled by the loop and emptied by the thread."""
-
-    head: PartHead
-    buffer: list[AnyDelta] = []
-    begun: bool = False  # the thread has been told of it
-    open: bool = False
-    broken: bool = False  # a piece is missing: nothing more is written to it
-    flushed: float = 0.0
-    synced: float = 0.0
-    unsynced: bool = False
-
-    def due(self) -> float | None:
-        """When there is something to do for it, on the monotonic clock."""
-        if not self.open:
-            return None
-        if self.buffer:
-            return self.flushed + FLUSH_EVERY
-        return self.synced + SYNC_EVERY if self.unsynced else None
-
-
-class _Line(msgspec.Struct, eq=False):
-    """One session's way to the store."""
-
-    saved: int = 0
-    waiting: deque[_Batch] = msgspec.field(default_factory=deque)
-    reason: str = ""  # why saving fails at present
-    retry_at: float = 0.0
-    lost: str = ""  # why nothing more is written: the conflict's message
-    refused: bool = False  # entries were handed back and nobody has taken care of them
-    part: _Part | None = None
-    end_due: bool = False  # the part may go as soon as what waits is safe
-    waiters: list[_Waiter] = []
-
-
-class _Waiter(msgspec.Struct, eq=False):
-    through: int
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[bool]
-
-    def tell(self, *, safe: bool) -> None:
-        _later(self.loop, self.future, lambda: self.future.set_result(safe))
 
 
 class Saver:
@@ -157,8 +62,8 @@ class Saver:
         self._store = store
         self._report = report
         self._retry_every = retry_every
-        self._lines: dict[str, _Line] = {}
-        self._jobs: deque[_Job] = deque()
+        self._lines: dict[str, Line] = {}
+        self._jobs: deque[Job] = deque()
         self._turn = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -188,11 +93,11 @@ class Saver:
         """Save ``entries`` as numbers at+1…; returns at once."""
         with self._turn:
             line = self._line(birth.id, at)
-            line.waiting.append(_Batch(birth, tuple(entries), at, headline, self._calls))
+            line.waiting.append(Batch(birth, tuple(entries), at, headline, self._calls))
             if not self._hasty:
                 self._hasty = True  # before the thread wakes, or it waits out a long turn
                 haste.begin()
-            self._put(_Append(birth.id))
+            self._put(Append(birth.id))
 
     def saved_through(self, session_id: str) -> int:
         """How many entries the store has acknowledged, as far as this saver knows."""
@@ -210,7 +115,7 @@ class Saver:
             line = self._lines.get(session_id)
             if line is None or line.saved >= through or all(b.tried for b in line.waiting):
                 return line is not None and line.saved >= through
-            waiter = _Waiter(through, loop, loop.create_future())
+            waiter = Waiter(through, loop, loop.create_future())
             line.waiters.append(waiter)
         try:
             async with asyncio.timeout(timeout):
@@ -225,7 +130,7 @@ class Saver:
         """An answer starts to come in."""
         with self._turn:
             line = self._line(session_id, 0)
-            line.part = _Part(head)
+            line.part = Part(head)
 
     def part_add(self, session_id: str, delta: AnyDelta) -> None:
         """More of it. Cheap: the thread is woken at most once per write."""
@@ -236,7 +141,7 @@ class Saver:
             line.part.buffer.append(delta)
             if not line.part.begun:
                 line.part.begun = True  # not before: making a file would delay the first word
-                self._put(_Begin(session_id, line.part))
+                self._put(Begin(session_id, line.part))
             elif len(line.part.buffer) == 1 and line.part.open:
                 self._turn.notify()
 
@@ -244,7 +149,7 @@ class Saver:
         """The answer was settled (its entry handed over before) or dropped."""
         with self._turn:
             if line := self._lines.get(session_id):
-                self._put(_End(session_id, line.part))
+                self._put(End(session_id, line.part))
                 line.part = None
 
     async def call(self, fn: Callable[[SessionStore], T]) -> T:
@@ -257,13 +162,13 @@ class Saver:
                 result = fn(store)
             except Exception as error:  # noqa: BLE001 - it goes up where it was asked for
                 problem = error
-                _later(loop, future, lambda: future.set_exception(problem))
+                later(loop, future, lambda: future.set_exception(problem))
             else:
-                _later(loop, future, lambda: future.set_result(result))
+                later(loop, future, lambda: future.set_result(result))
 
         with self._turn:
             self._calls += 1
-            self._put(_Call(run))
+            self._put(Call(run))
         return await future
 
     def kick(self) -> None:
@@ -292,7 +197,7 @@ class Saver:
         with self._turn:
             started = self._thread is not None
             if started and not self._closed:
-                self._put(_Close())
+                self._put(Close())
             self._closed = True
         if self._thread is not None:
             self._thread.join(timeout)
@@ -300,10 +205,10 @@ class Saver:
             self._store.close()
         return self.unsaved()
 
-    def _line(self, session_id: str, at: int) -> _Line:
-        return self._lines.setdefault(session_id, _Line(saved=at))
+    def _line(self, session_id: str, at: int) -> Line:
+        return self._lines.setdefault(session_id, Line(saved=at))
 
-    def _put(self, job: _Job) -> None:
+    def _put(self, job: Job) -> None:
         if self._closed:
             raise RuntimeError("the saver is closed")
         self._jobs.append(job)
@@ -317,17 +222,17 @@ class Saver:
     def _run(self) -> None:
         while (job := self._next()) is not None:
             match job:
-                case _Append(session_id=session_id):
+                case Append(session_id=session_id):
                     self._save(session_id)
                     self._calm()
-                case _Begin(session_id=session_id, part=part):
+                case Begin(session_id=session_id, part=part):
                     self._begin(session_id, part)
-                case _End(session_id=session_id, part=part):
+                case End(session_id=session_id, part=part):
                     self._end(session_id, part)
-                case _Call(run=run):
+                case Call(run=run):
                     run(self._store)
                     self._called += 1
-                case _Close():
+                case Close():
                     break
                 case _:
                     assert_never(job)
@@ -337,11 +242,11 @@ class Saver:
     def _calm(self) -> None:
         """What was in haste is saved, or is known not to be."""
         with self._turn:
-            if self._hasty and not any(isinstance(job, _Append) for job in self._jobs):
+            if self._hasty and not any(isinstance(job, Append) for job in self._jobs):
                 self._hasty = False
                 haste.end()
 
-    def _next(self) -> _Job | None:
+    def _next(self) -> Job | None:
         """The next job; in between, what has become due is done."""
         while True:
             with self._turn:
@@ -372,7 +277,7 @@ class Saver:
             if line.part and (due := line.part.due()) is not None and due <= now:
                 self._flush(session_id, line.part)
 
-    def _all(self) -> list[tuple[str, _Line]]:
+    def _all(self) -> list[tuple[str, Line]]:
         with self._turn:
             return list(self._lines.items())
 
@@ -385,13 +290,13 @@ class Saver:
         if line.end_due and not line.waiting:
             self._unlink(session_id, line)
 
-    def _ready(self, line: _Line) -> tuple[_Batch, int] | None:
+    def _ready(self, line: Line) -> tuple[Batch, int] | None:
         """What waits and was handed over before the next call, as far as it follows on itself."""
         with self._turn:
             ready = [batch for batch in line.waiting if batch.after <= self._called]
-        return _joined(ready) if ready else None
+        return joined(ready) if ready else None
 
-    def _write(self, session_id: str, line: _Line, joined: _Batch, taken: int) -> bool:
+    def _write(self, session_id: str, line: Line, joined: Batch, taken: int) -> bool:
         """One append to the store. False when it was not taken."""
         if line.lost:
             self._refuse(session_id, line)
@@ -414,7 +319,7 @@ class Saver:
         self._acknowledge(session_id, line, through, taken)
         return True
 
-    def _acknowledge(self, session_id: str, line: _Line, through: int, taken: int) -> None:
+    def _acknowledge(self, session_id: str, line: Line, through: int, taken: int) -> None:
         with self._turn:
             for _ in range(taken):
                 line.waiting.popleft()
@@ -426,7 +331,7 @@ class Saver:
         for waiter in told:
             waiter.tell(safe=waiter.through <= through)
 
-    def _fail(self, session_id: str, line: _Line, reason: str, hint: str) -> None:
+    def _fail(self, session_id: str, line: Line, reason: str, hint: str) -> None:
         with self._turn:
             news = reason != line.reason
             line.reason = reason
@@ -440,7 +345,7 @@ class Saver:
         for waiter in told:
             waiter.tell(safe=False)
 
-    def _refuse(self, session_id: str, line: _Line) -> None:
+    def _refuse(self, session_id: str, line: Line) -> None:
         with self._turn:
             entries = tuple(entry for batch in line.waiting for entry in batch.entries)
             line.waiting.clear()
@@ -459,7 +364,7 @@ class Saver:
 
     # -- parts, in the thread -------------------------------------------------------------------
 
-    def _begin(self, session_id: str, part: _Part) -> None:
+    def _begin(self, session_id: str, part: Part) -> None:
         line = self._lines[session_id]
         if line.part is not part or part.open or part.broken or line.end_due or line.lost:
             return  # over already; or the part that is there holds what is not safe otherwise
@@ -471,7 +376,7 @@ class Saver:
         part.synced = time.monotonic()
         part.open = True
 
-    def _flush(self, session_id: str, part: _Part) -> None:
+    def _flush(self, session_id: str, part: Part) -> None:
         with self._turn:
             deltas, part.buffer = part.buffer, []
         now = time.monotonic()
@@ -485,7 +390,7 @@ class Saver:
         if sync:
             part.synced = now
 
-    def _end(self, session_id: str, part: _Part | None) -> None:
+    def _end(self, session_id: str, part: Part | None) -> None:
         line = self._lines[session_id]
         if not line.waiting and not line.refused:
             self._unlink(session_id, line)
@@ -495,7 +400,7 @@ class Saver:
             part.synced = 0.0  # what cannot be saved as an entry is made safe as a part
             self._flush(session_id, part)
 
-    def _unlink(self, session_id: str, line: _Line) -> None:
+    def _unlink(self, session_id: str, line: Line) -> None:
         line.end_due = False
         with contextlib.suppress(StoreError):  # a part whose entry is there is removed at opening
             self._store.end_part(session_id)
@@ -513,29 +418,3 @@ class Saver:
                 self._flush(session_id, line.part)
         with contextlib.suppress(StoreError):
             self._store.close()
-
-
-def _joined(waiting: list[_Batch]) -> tuple[_Batch, int]:
-    """The batches at the front that follow on one another as one, and how many they are."""
-    first, *rest = waiting
-    entries = list(first.entries)
-    headline, taken = first.headline, 1
-    for batch in rest:
-        if batch.at != first.at + len(entries) or batch.birth != first.birth:
-            break
-        entries += batch.entries
-        headline = batch.headline
-        taken += 1
-    return _Batch(first.birth, tuple(entries), first.at, headline), taken
-
-
-def _later(
-    loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], settle: Callable[[], object]
-) -> None:
-    """Settle a future on its loop; a loop that is closed has nobody waiting any more."""
-
-    def on_loop() -> None:
-        if not future.done():
-            settle()
-
-    tell(loop, on_loop)

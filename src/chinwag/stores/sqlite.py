@@ -34,11 +34,12 @@ from chinwag.errors import (
     UsageError,
 )
 from chinwag.stores import document as doc
-from chinwag.stores.base import TRASH_DAYS, PartHead, SessionStore, Stored, Trashed
+from chinwag.stores import part_form
+from chinwag.stores.base import TRASH_DAYS, PartHead, SessionStore, Stored, Trashed, conflict
 from chinwag.stores.database import Database, Kind
 from chinwag.stores.disk import Disk
 from chinwag.stores.locks import Locks
-from chinwag.stores.names import is_id, near_ids
+from chinwag.stores.names import is_id, not_there
 from chinwag.talk import codec
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import AnyEntry, AssistantSaid, Noted
@@ -132,7 +133,7 @@ class SqliteStore(SessionStore):
                 if row and self._was_saved(db, row, at, lines):
                     return found
                 if at != found or (row and at == 0 and row.birth != birth):
-                    raise _conflict(birth.id, at, found)
+                    raise conflict(birth.id, at, found)
                 if row is None or lines:
                     key = row.key if row else _created(db, birth)
                     _add(db, key, at, lines, headline)
@@ -180,14 +181,14 @@ class SqliteStore(SessionStore):
         with self._base.view() as db:
             row = _row(db, session_id) if db else None
             if db is None or row is None:
-                raise _not_found(session_id, _ids(db))
+                raise not_there(session_id, _ids(db))
             yield db, row
 
     def header(self, session_id: str) -> Header:
         with self._base.view() as db:
             rows = _all(db, _LIVE + "AND id = ?", session_id)
             if not rows:
-                raise _not_found(session_id, _ids(db))
+                raise not_there(session_id, _ids(db))
         return _header(rows[0])
 
     def headers(self) -> list[Header]:
@@ -205,7 +206,7 @@ class SqliteStore(SessionStore):
             with self._base.change() as db:
                 row = _row(db, session_id)
                 if row is None:
-                    raise _not_found(session_id, _ids(db))
+                    raise not_there(session_id, _ids(db))
                 db.execute("UPDATE session SET deleted=? WHERE key=?", (_stamp(), row.key))
                 db.execute("UPDATE part SET gone=? WHERE id=? AND gone=0", (row.key, session_id))
         except BaseException:
@@ -317,7 +318,7 @@ class SqliteStore(SessionStore):
         self.lock(session_id)
         with self._base.change() as db:
             db.execute("DELETE FROM part WHERE id=? AND gone=0", (session_id,))
-            _add_part(db, session_id, 0, doc.part_head(head))
+            _add_part(db, session_id, 0, part_form.part_head(head))
         self._parts[session_id] = 1
 
     def add_part(
@@ -331,7 +332,7 @@ class SqliteStore(SessionStore):
         if n is None:
             raise UsageError(f"no answer is coming in for session {session_id}")
         with self._base.change() as db:
-            _add_part(db, session_id, n, doc.part_lines(deltas))
+            _add_part(db, session_id, n, part_form.part_lines(deltas))
         self._parts[session_id] = n + 1
 
     def end_part(self, session_id: str) -> None:
@@ -347,7 +348,7 @@ class SqliteStore(SessionStore):
     ) -> tuple[PartHead, tuple[AnyDelta, ...]] | None:
         with self._base.view() as db:
             part = _part(db, session_id) if db else b""
-        return doc.read_deltas(part, since)
+        return part_form.read_deltas(part, since)
 
     def close(self) -> None:
         self._parts.clear()
@@ -400,8 +401,8 @@ def _part(db: sqlite3.Connection, session_id: str) -> bytes:
 
 
 def _rescued(part: bytes, entries: Iterable[AnyEntry]) -> AssistantSaid | None:
-    read = doc.read_part(part) if part else None
-    return doc.rescued(*read, {entry.id for entry in entries}) if read else None
+    read = part_form.read_part(part) if part else None
+    return part_form.rescued(*read, {entry.id for entry in entries}) if read else None
 
 
 # -- what comes out is believed only as far as it can be read -----------------------------------
@@ -483,27 +484,8 @@ def _ids(db: sqlite3.Connection | None) -> list[str]:
     return [str(row[0]) for row in _all(db, "SELECT id FROM session WHERE deleted=''")]
 
 
-def _not_found(session_id: str, ids: Iterable[str]) -> SessionNotFound:
-    near = near_ids(session_id, ids)
-    return SessionNotFound(
-        f"the session {session_id} is not there",
-        hint=f"did you mean {', '.join(near)}?" if near else "",
-        near=near,
-    )
-
-
 def _not_in_trash(session_id: str) -> SessionNotFound:
     return SessionNotFound(f"no session {session_id!r} is in the trash")
-
-
-def _conflict(session_id: str, expected: int, found: int) -> SessionConflict:
-    return SessionConflict(
-        f"the session {session_id} was changed by something else: "
-        f"{expected} entries were expected, {found} are there",
-        hint="nothing is lost: go on in a copy, or open the session anew",
-        expected=expected,
-        found=found,
-    )
 
 
 def _stamp(at: datetime | None = None) -> str:

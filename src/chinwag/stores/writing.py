@@ -16,8 +16,8 @@ from pathlib import Path
 
 import msgspec
 
-from chinwag.errors import SessionConflict
 from chinwag.stores import document as doc
+from chinwag.stores.base import conflict
 from chinwag.stores.disk import (
     LOCAL,
     Disk,
@@ -74,16 +74,6 @@ def state_of(document: Document, seen: Identity) -> State:
         body=document.body if anew else None,
         keep=_KEPT_AS.get(document.shape, ""),
         cut=document.cut,
-    )
-
-
-def conflict(session_id: str, expected: int, found: int) -> SessionConflict:
-    return SessionConflict(
-        f"the session {session_id} was changed by something else: "
-        f"{expected} entries were expected, {found} are there",
-        hint="nothing is lost: go on in a copy, or open the session anew",
-        expected=expected,
-        found=found,
     )
 
 

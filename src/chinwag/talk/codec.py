@@ -148,7 +148,12 @@ def _entry_of(said: _UserLine | _AssistantLine) -> AnyEntry:
     parts = content if isinstance(content, tuple) else text_only(content)
     if isinstance(said, _UserLine):
         return UserSaid(
-            id=said.id, at=said.at, tokens=said.tokens, tokenizer=said.tokenizer, parts=parts
+            id=said.id,
+            at=said.at,
+            tokens=said.tokens,
+            tokenizer=said.tokenizer,
+            parts=parts,
+            foreign=said.foreign,
         )
     return AssistantSaid(
         id=said.id,

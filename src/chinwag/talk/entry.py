@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from chinwag.talk.delta import Stop
-from chinwag.talk.message import AnyPart, Message, Result, Role, text_of
+from chinwag.talk.message import AnyPart, Call, Message, Result, Role, text_of
 from chinwag.talk.usage import NO_USAGE, Usage
 
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # no letter that reads like a digit
@@ -52,7 +52,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
 
 class UserSaid(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="user"):
+    """``foreign``: some of the text came through a pipe, and anybody may have written it."""
+
     parts: tuple[AnyPart, ...]
+    foreign: bool = False
 
     @property
     def text(self) -> str:
@@ -81,6 +84,22 @@ class AssistantSaid(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="a
     @property
     def text(self) -> str:
         return text_of(self.parts)
+
+    @property
+    def remark(self) -> str:
+        """What is to be said of an answer though it is whole; "" of most."""
+        if self.status is not Status.COMPLETE:
+            return ""
+        if self.stop in _REMARKS:
+            return _REMARKS[self.stop]
+        says = self.text.strip() or any(isinstance(part, Call) for part in self.parts)
+        return "" if says else "the model answered without a word — /retry asks again"
+
+
+_REMARKS = {
+    Stop.LENGTH: "the answer reached its length limit — /continue goes on",
+    Stop.FILTER: "the provider's filter stopped this answer",
+}
 
 
 class ToolReturned(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="tool"):

@@ -58,6 +58,13 @@ class Image(Media, frozen=True, omit_defaults=True, tag="image"):
 class File(Media, frozen=True, omit_defaults=True, tag="file"):
     text: str = ""
 
+    @property
+    def is_text(self) -> bool:
+        """Whether ``text`` is all of it, which may be nothing."""
+        return bool(self.text) or (
+            self.mime.startswith("text/") and not (self.data or self.blob or self.url)
+        )
+
 
 class Call(Part, frozen=True, omit_defaults=True, tag="call"):
     """The model asks for a tool. ``arguments`` is the JSON text as the model wrote it.

@@ -89,6 +89,10 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
         """What one types to get it back: the slug of the title, or the id."""
         return slug(self.headline.title) or self.id
 
+    def is_called(self, name: str) -> bool:
+        """Whether ``name`` is its id or its title, however that is spelt."""
+        return name == self.id or (slug(self.headline.title) == slug(name) != "")
+
 
 class Tally(msgspec.Struct, frozen=True):
     """What lies on the path up to a node, since the last clear: so a footer costs O(1).
@@ -372,7 +376,7 @@ class Session:
             model=self.model,
             messages=self.tally.messages,
             tokens=self.tally.tokens,
-            updated=last.at if last else self.birth.created,
+            updated=(last.at if last else "") or self.birth.created,  # imports may know no times
         )
 
 

@@ -271,12 +271,24 @@ class _Filling:
             self._cut(atom)
 
     def _cut(self, word: str) -> None:
+        if word.isascii() and word.isprintable():
+            self._slice(word)
+            return
         for piece in clusters(word):
             cells = cluster_width(piece)
             if cells > self._columns:
                 self._shatter(piece)
             else:
                 self._append(piece, cells)
+
+    def _slice(self, word: str) -> None:
+        """As `_cut`, of what has a cell for each letter: a line of a megabyte is cut at once."""
+        room = self._columns - self._used
+        self._put(word[:room], min(room, len(word)))
+        for at in range(room, len(word), self._columns):
+            self._break()
+            piece = word[at : at + self._columns]
+            self._put(piece, len(piece))
 
     def _shatter(self, cluster: str) -> None:
         for char in cluster:

@@ -142,6 +142,13 @@ def repair(text: str) -> str:
     return text
 
 
+def json_shown(data: bytes) -> bytes:
+    """JSON in which nothing hides: what could is written as its escape, which means the same."""
+    if data.isascii() and b"\x7f" not in data:
+        return data
+    return _suspects().sub(_escape, data.decode()).encode()
+
+
 def strip_tags_from_tools(text: str) -> tuple[str, int]:
     """``text`` without tag characters, and how many there were: they speak to the model unseen."""
     return ("", 0) if not text else (text, 0) if text.isascii() else _TAGS.subn("", text)
@@ -211,6 +218,16 @@ def _strange() -> re.Pattern[str]:
 @cache
 def _judged() -> re.Pattern[str]:
     return re.compile(f"(?:{EMOJI}|{_SPELLING})|([{_SUSPECT}])")
+
+
+@cache
+def _suspects() -> re.Pattern[str]:
+    return re.compile(f"[{_SUSPECT}]")
+
+
+def _escape(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def _judge(found: re.Match[str]) -> str:

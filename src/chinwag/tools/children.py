@@ -17,10 +17,10 @@ from typing import Any, Final, Literal
 import msgspec
 
 from chinwag.errors import ToolFailed
+from chinwag.threads import apart
 from chinwag.tools.base import Limits, Output, Scene
 from chinwag.tools.capping import cut
 from chinwag.tools.sandbox import Place, Sandbox, supervised
-from chinwag.threads import apart
 
 _CHUNK: Final = 64 << 10
 _LAST: Final = 1.6

@@ -17,10 +17,10 @@ import msgspec
 from chinwag.errors import ArgumentsUnfit, ToolFailed, UsageError
 from chinwag.talk.fits import misfit
 from chinwag.talk.tool import Risk, ToolSpec
+from chinwag.threads import apart
 from chinwag.tools.base import Output, Scene, Tool
 from chinwag.tools.declaring import NOTE, Declared, tool
 from chinwag.tools.schema import Signature
-from chinwag.threads import apart
 
 __all__ = ["FunctionTool", "SchemaTool", "from_any", "from_callable", "tool"]
 

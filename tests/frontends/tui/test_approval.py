@@ -13,7 +13,7 @@ from chinwag.talk.session import fold_all
 from chinwag.talk.tool import Risk
 from chinwag.text.cells import width
 from chinwag.tools.canonical import canonical, digest_of
-from support.fakes import FakeDesk, blank
+from support.fakes import FakeDesk, blank, talk
 from support.pilot import pilot
 
 
@@ -177,6 +177,17 @@ async def test_nothing_is_allowed_before_all_of_it_was_seen():
         assert [d[2] for d in desk.decided] == [e.Verdict.ONCE]
 
 
+async def test_that_it_has_to_be_read_first_is_said():
+    for size in ((80, 24), (20, 6)):
+        async with pilot(desk := FakeDesk(), *size) as p:
+            await opened(p, LONG)
+            await p.press("down", "enter")
+            assert desk.decided == []
+            assert " see all of it fir" in p.text()
+            await p.press("pagedown")
+            assert " see all of it fir" not in p.text()
+
+
 async def test_jumping_over_a_part_is_not_seeing_it():
     reading = approval.Reading()
     reading.draw(Question(LONG), 80, 20, 1.0)
@@ -276,4 +287,31 @@ async def test_one_line_a_call_opens_to_all_of_it():
         assert "a note" not in p.text()
         await p.press("ctrl+o")
         assert "row 4" in p.text()
-        assert "a note · the whole output is kept: 70,000 bytes" in p.text()
+        assert "a note · all 70,000 bytes are kept: /tools output" in p.text()
+
+
+@pytest.mark.parametrize("rows", range(1, 30))
+@pytest.mark.parametrize("question", [SHORT, LONG])
+def test_what_counts_as_seen_was_drawn_however_low_the_screen(question, rows):
+    text = approval.whole(question, 40)
+    for at in range(len(approval.choices(question))):
+        for top in (0, 1, len(text)):
+            asking = Question(question, at=at, top=top)
+            found = approval.laid(asking, text, 40, rows, seen=False)
+            drawn = text_of(found.lines)
+            assert len(drawn) <= rows
+            assert sum(line.startswith(" ›") for line in drawn) == 1  # what Enter would say
+            assert all(line in drawn for line in text_of(text[found.first : found.last]))
+
+
+async def test_what_led_to_the_question_stands_above_it():
+    async with pilot(FakeDesk(talk("What is in it?", "I would have to look."))) as p:
+        await opened(p)
+        lines = p.text().split("\n")
+        said = next(n for n, line in enumerate(lines) if "I would have to look." in line)
+        asks = next(n for n, line in enumerate(lines) if "asks to run" in line)
+        assert said < asks
+        assert lines[-2].startswith(" ›")
+        assert "never: no call" in lines[-4]  # the answers stand above the input
+        await opened(p, LONG)
+        assert "I would have to look." not in p.text()

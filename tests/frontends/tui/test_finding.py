@@ -162,3 +162,10 @@ def test_the_prompt_fits_any_width():
             line, at = finding.prompt(s.Find(text=text, item=3, nth=2, total=9), columns)
             assert sum(width(t) for _, t in line) <= columns
             assert at < columns or columns == 10
+
+
+def test_words_of_the_answer_that_comes_are_not_said_to_be_nowhere():
+    lost = s.Find(text="fox")
+    line = "".join(text for _, text in finding.prompt(lost, 80, coming=True)[0])
+    assert "not before this answer" in line
+    assert "nowhere" in "".join(text for _, text in finding.prompt(lost, 80)[0])

@@ -164,6 +164,21 @@ def test_work_grows_with_the_text_and_not_faster(piece):
     assert costs[1] < 4 * 1.3 * costs[0] + 3000 * 10
 
 
+@pytest.mark.parametrize("end", ["```", "```\n", "~~~", ""])
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_fence_at_the_very_end_is_one_block(end, size):
+    text = f"{'~~~' if end == '~~~' else '```'}sh\nls\n{end}"
+    document = Document(RENDERER, 40)
+    for at in range(0, len(text), size):
+        document.feed(text[at : at + size])
+        document.step()
+        document.show()
+        assert "¶2" not in "".join(plain(document.lines))
+    document.finish()
+    assert plain(document.lines) == ["sh" + " " * 36 + "¶1", "  ls"]
+    assert document.number == 2
+
+
 def test_code_blocks_are_numbered_through():
     text = "```\na\n```\n\ntext\n\n```sh\nb\n```\n- x\n  ```c\n  d\n  ```\n"
     labels = [line for line in plain(render(RENDERER, text, 30)) if "¶" in line]
@@ -312,3 +327,16 @@ def test_a_list_without_end_is_frozen_item_by_item():
 def test_a_giant_table_is_shown_as_it_was_written():
     table = "| a | b |\n|---|---|\n" + "| cell | cell |\n" * 3000
     assert plain(render(RENDERER, table, 60))[-1] == "| cell | cell |"
+
+
+@pytest.mark.parametrize("text", ["a" * 400_000, "[a](http://x) " * 30_000, "*a _b " * 60_000])
+def test_of_a_burst_no_more_is_laid_out_than_has_been_taken_in(text):
+    """A megabyte that comes at once must not hold up the keys: it is drawn as it is taken in."""
+    document = Document(Renderer(THEMES["dark"]), 80)
+    document.feed(text)
+    document.step()
+    before = document.rendered
+    document.show()
+    for stretch in document.stretches[-1:]:
+        stretch.lines()
+    assert document.rendered - before < 50_000

@@ -98,7 +98,7 @@ async def streamed(count: int) -> list[str]:
 
 
 async def test_a_finished_line_is_never_sent_again_and_bytes_stay_flat(monkeypatch):
-    monkeypatch.setattr("chinwag.frontends.tui.shell.SHARE", 1)
+    monkeypatch.setattr("chinwag.frontends.tui.pacing.SHARE", 1)
     frames = await streamed(120)
     screen = Recording(60, 20)
     stream = pyte.Stream(screen)

@@ -287,7 +287,7 @@ async def test_an_idle_screen_draws_nothing_and_wakes_for_nothing():
         before = p.glass.frames
         await asyncio.sleep(0.3)
         assert p.glass.frames == before
-        assert p.shell._tick is None
+        assert p.shell.pace.tick is None
 
 
 async def test_many_deltas_make_few_frames_and_all_of_their_text():

@@ -135,11 +135,11 @@ async def test_the_screen_asks_after_its_first_frame_and_takes_the_colours_of_th
     async with pilot(FakeDesk(talk("q", "`code`"))) as p:
         written = "".join(p.glass.written)
         assert written.index("›") < written.index(ASK)
-        assert p.shell._looks == THEMES["auto"]
+        assert p.shell.appearance.looks == THEMES["auto"]
         p.keyboard.send_text("a\x1b]11;rgb:ffff/ffff/ffff\x1b\\b")
         await p.idle()
         assert p.shell.buffer.text == "ab"
-        assert p.shell._looks == THEMES["light"]
+        assert p.shell.appearance.looks == THEMES["light"]
         (row,) = [y for y, line in enumerate(p.text().split("\n")) if line.strip() == "code"]
         assert p.glass.screen.buffer[row][4].fg == "875f00"  # of 256 the one nearest to #8a3b00
 

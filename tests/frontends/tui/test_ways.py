@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from chinwag.frontends import editor
 from chinwag.frontends.tui import attention, clipboard, compare
 from chinwag.frontends.tui import state as s
-from chinwag.frontends.tui.update import LONG, REWIND, opened, shown, update
+from chinwag.frontends.tui.heard import LONG, shown
+from chinwag.frontends.tui.update import REWIND, opened, update
 from chinwag.talk import event as e
 from chinwag.talk.entry import Rewound
 from chinwag.talk.session import fold, fold_all, glimpse
@@ -74,7 +75,7 @@ async def test_a_message_is_gone_back_to_changed_and_the_draft_is_put_aside():
         await p.type("half a thought")
         await p.press("escape", "escape")
         await p.until(lambda: p.shell.state.picker is not None)
-        assert "change which message?" in p.text()
+        assert "Change which message?" in p.text()
         await p.press("enter")
         assert desk.handled == ["/edit 2"]
         assert p.shell.buffer.text == "one"
@@ -216,10 +217,10 @@ async def test_a_rebound_key_does_its_work_and_the_old_one_nothing():
 async def test_a_theme_is_put_on_at_once():
     desk = FakeDesk(talk("q", "`code`"), script={"/theme light": [e.ThemeAsked("light")]})
     async with pilot(desk) as p:
-        before = p.shell._looks
+        before = p.shell.appearance.looks
         await p.type("/theme light")
         await p.press("enter")
-        assert p.shell._looks != before
+        assert p.shell.appearance.looks != before
         assert "theme: light" in p.text()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from chinwag.context.compaction import SummariseCompactor
 from chinwag.context.windows import Cut, Dropped
-from chinwag.engine.conversation import Context
+from chinwag.engine.sending import Context
 from chinwag.errors import UsageError
 from chinwag.frontends.face import plan, views
 from chinwag.frontends.face.talking import Talking

@@ -11,7 +11,13 @@ import os
 from pathlib import Path
 
 from chinwag.commands.export import to_json
-from chinwag.errors import SessionNotFound, SessionUnreadable, StoreUnavailable, UsageError
+from chinwag.errors import (
+    SessionNotFound,
+    SessionUnreadable,
+    StoreUnavailable,
+    UsageError,
+    reason_of,
+)
 from chinwag.stores import document, whole
 from chinwag.stores.disk import Disk
 from chinwag.stores.importing.base import LIMIT, Talk
@@ -34,7 +40,7 @@ def save(session: Session, path: PathLike) -> Path:
 
 
 def _unwritten(path: Path, error: OSError) -> StoreUnavailable:
-    reason = (error.strerror or str(error)).lower()
+    reason = reason_of(error)
     return StoreUnavailable(
         f"{path} cannot be written: {reason}", hint="name another path, or mend its permissions"
     )
@@ -70,7 +76,7 @@ def _bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             raw = file.read(LIMIT + 1)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise StoreUnavailable(f"{path} cannot be read: {reason}", hint="check it") from None
     if len(raw) > LIMIT:
         raise SessionUnreadable(f"{path} is over {LIMIT // 1_000_000} MB", hint="is it a session?")

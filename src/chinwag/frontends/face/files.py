@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
 
-from chinwag.errors import UsageError
+from chinwag.errors import UsageError, reason_of
 from chinwag.talk.attachment import LIMIT, part_of
 from chinwag.talk.message import AnyPart, File, Image
 
@@ -40,7 +40,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(LIMIT + 1)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise UsageError(f"{path} cannot be read: {reason}", hint="check its permissions") from None
 
 

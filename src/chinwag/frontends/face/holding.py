@@ -14,17 +14,18 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from chinwag.context.pricing import Bill, Price
-from chinwag.engine.budget import Purse
-from chinwag.engine.conversation import Conversation, Defaults
-from chinwag.errors import ModelUnknown, ProviderError, StoreUnavailable, UsageError
-from chinwag.frontends.face import keeping, metering, tools
+from chinwag.assembly import assembled, let_go
+from chinwag.context.pricing import Bill
+from chinwag.engine.conversation import Conversation
+from chinwag.engine.sending import Defaults
+from chinwag.errors import ChinwagError, StoreUnavailable, UsageError
+from chinwag.frontends.face import keeping, metering
 from chinwag.frontends.face.plan import Plan
-from chinwag.providers.knowing import Knowing
-from chinwag.providers.retry import with_retries
+from chinwag.frontends.hints import in_python
+from chinwag.opening import first_model
+from chinwag.stores.base import ConflictReport, FailedReport, Report, SavedReport
 from chinwag.stores.keeping import Keeping
-from chinwag.stores.opening import open_store
-from chinwag.stores.saver import ConflictReport, FailedReport, Report, SavedReport
+from chinwag.stores.opening import memory, open_store
 from chinwag.talk.entry import (
     AnyEntry,
     SystemSet,
@@ -34,7 +35,8 @@ from chinwag.talk.entry import (
     now,
 )
 from chinwag.talk.event import AnyEvent, Ear, Level, Notice
-from chinwag.talk.session import Header, Session, begin, fold_all, slug
+from chinwag.talk.session import Session, begin, fold_all
+from chinwag.threads import apart, beside, tell
 
 T = TypeVar("T")
 SAVE_PATIENCE = 5.0  # seconds to wait until what was said is safe
@@ -56,12 +58,9 @@ class Holding:
         self._turns: asyncio.Lock | None = None
         self._opened = False
         self._late: list[str] = []
-        self._slot = -1
         self._tasks: set[asyncio.Future[Any]] = set()
         self.keeper = self._make_keeper()
-        self._knowing = Knowing(asked.catalog)
-        self.conversation = self._make_conversation()
-        self.bill = Bill(self._price)
+        self.conversation, self.bill = self._assembled()
         if begin_with is not None:
             self.conversation.session = begin_with
         elif not asked.session:  # nothing has to be read: it is as asked from the first instant
@@ -73,35 +72,24 @@ class Holding:
     def _make_keeper(self) -> Keeper:
         url = _store_url(self.plan)
         if not url:
-            return keeping.InMemory(keeping.memory(), self._report)
+            return keeping.InMemory(memory(), self._report)
         if keeping.is_memory(url):
             return keeping.InMemory(keeping.shared_memory(), self._report)
-        return Keeping(open_store(url, self.plan.places.data), keeping.memory, self._told)
+        return Keeping(open_store(url, self.plan.places.data), memory, self._told)
 
-    def _make_conversation(self) -> Conversation:
+    def _assembled(self) -> tuple[Conversation, Bill]:
         asked = self.plan
-        choice = asked.choice or asked.found_choice() or ("", "")
-        conversation = Conversation(
-            directory=asked.catalog,
+        provider, model = asked.choice or asked.found_choice() or ("", "")
+        return assembled(
+            catalog=asked.catalog,
             keeper=self.keeper,
             meter=metering.meter(asked.tokenizer),
-            defaults=Defaults(provider=choice[0], model=choice[1], system=asked.system),
-            retrying=with_retries,
-            knowledge=self._knowing,
-            fallback=asked.fallback,
+            defaults=Defaults(provider=provider, model=model, system=asked.system),
             rules=asked.rules,
+            fallback=asked.fallback,
+            budget=asked.budget,
+            tooling=asked.tooling(),
         )
-        if asked.tools is not None:
-            conversation.use(tools.tooling(asked.tools, asked.max_steps, asked.approve))
-        conversation.purse = Purse(self._price, asked.budget)
-        return conversation
-
-    def _price(self, provider: str, model: str) -> Price | None:
-        """None where nobody asks for money."""
-        known = self.conversation.known(provider, model)
-        if not known.is_priced and self._knowing.terms(provider).local:
-            return None
-        return metering.price_of(known)
 
     @property
     def must_open(self) -> bool:
@@ -111,10 +99,7 @@ class Holding:
     def interrupt_soon(self) -> None:
         """From any thread."""
         if self._loop is not None:
-            try:
-                self._loop.call_soon_threadsafe(self.conversation.interrupt)
-            except RuntimeError:
-                pass  # the loop has ended, and with it what was coming in
+            tell(self._loop, self.conversation.interrupt)
 
     # -- beginning and end ---------------------------------------------------------------------
 
@@ -161,7 +146,7 @@ class Holding:
 
     async def _open_named(self, name: str) -> None:
         headers = await self.conversation.headers()
-        found = next((h for h in headers if _means(h, name)), None)
+        found = next((h for h in headers if h.is_called(name)), None)
         if found is None:
             await self.conversation.begin(self._hear_late, self.plan.title or name)
         else:
@@ -189,11 +174,7 @@ class Holding:
         if not provider:
             provider, model = await self._discovered()
         if not model:
-            listed = await talk.provider(provider).models()
-            if not listed:
-                hint = f'name one: Chat("{provider}/MODEL")'
-                raise ModelUnknown(f"{provider} offers no model now", hint=hint)
-            model = listed[0].name
+            model = await first_model(talk.provider(provider), f'Chat("{provider}/MODEL")')
         if talk.choice == (provider, model):
             return
         talk.defaults.provider, talk.defaults.model = provider, model
@@ -228,10 +209,7 @@ class Holding:
 
     async def let_go(self) -> None:
         """Close every connection."""
-        try:
-            await self.plan.catalog.aclose()
-        except ProviderError:
-            pass  # a connection that cannot be closed is gone already
+        await let_go(self.plan.catalog)
 
     def complain(self, unsaved: list[str]) -> None:
         """Raises StoreUnavailable where something could not be saved."""
@@ -244,13 +222,8 @@ class Holding:
     # -- reports of the keeper, from its own thread ---------------------------------------------
 
     def _told(self, report: Report) -> None:
-        loop = self._loop
-        if loop is None:
-            return
-        try:
-            loop.call_soon_threadsafe(self._report, report)
-        except RuntimeError:
-            pass  # the loop has ended: nobody is there to be told
+        if self._loop is not None:
+            tell(self._loop, self._report, report)
 
     def _report(self, report: Report) -> None:
         match report:
@@ -265,9 +238,7 @@ class Holding:
                 self._beside(self.conversation.conflicted(session, self._hear_late))
 
     def _beside(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        beside(self._tasks, work)
 
     def _hear_late(self, event: AnyEvent) -> None:
         """What is said beside a turn goes into the next reply."""
@@ -282,6 +253,9 @@ class Holding:
             inner = asyncio.ensure_future(work())
             try:
                 return await asyncio.shield(inner)
+            except ChinwagError as error:
+                error.hint = in_python(error.hint)
+                raise
             except asyncio.CancelledError:
                 self.conversation.interrupt()
                 await asyncio.wait({inner})
@@ -350,16 +324,9 @@ def _reborn(old: Session) -> Session:
     return fold_all(fresh, old.entries)
 
 
-def _means(header: Header, name: str) -> bool:
-    return header.id == name or (slug(header.headline.title) == slug(name) != "")
-
-
 async def closed(core: Holding) -> None:
     """Close on the loop itself, for whoever cannot wait in a thread."""
-    from chinwag.desk import aside
-
     await core.quiet()
-    unsaved: list[str] = []
-    await aside(lambda: unsaved.extend(core.save_all()))
+    unsaved = await apart(core.save_all)
     await core.let_go()
     core.complain(unsaved)

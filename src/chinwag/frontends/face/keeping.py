@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from chinwag.errors import SessionConflict
-from chinwag.stores.base import PartHead, SessionStore
-from chinwag.stores.opening import open_store
-from chinwag.stores.saver import ConflictReport, Report
+from chinwag.stores.base import ConflictReport, PartHead, Report, SessionStore
+from chinwag.stores.opening import memory
 from chinwag.talk.delta import AnyDelta
 from chinwag.talk.entry import AnyEntry
 from chinwag.talk.session import Birth, Headline
@@ -24,11 +22,6 @@ T = TypeVar("T")
 
 _lock = threading.RLock()
 _shared: list[SessionStore] = []
-
-
-def memory() -> SessionStore:
-    """A memory of its own."""
-    return open_store("memory:", Path())
 
 
 def shared_memory() -> SessionStore:
@@ -103,6 +96,9 @@ class InMemory:
     async def call(self, fn: Callable[[SessionStore], T]) -> T:
         with _lock:
             return fn(self._store)
+
+    async def look(self, fn: Callable[[SessionStore], T]) -> T:
+        return await self.call(fn)
 
     def kick(self) -> None:
         """Nothing waits."""

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from chinwag.errors import UsageError
+from chinwag.threads import tell
 
 T = TypeVar("T")
 

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from chinwag.context.counting import Counter
-from chinwag.context.pricing import UNKNOWN, Price
 from chinwag.engine.promises import Meter
 from chinwag.errors import UsageError
 from chinwag.frontends.face.plan import ENCODINGS, Tokenizer
-from chinwag.providers.base import Profile
 
 
 class _Fixed:
@@ -55,20 +53,3 @@ def _loaded(name: str) -> Counter:
         counter.load(ENCODINGS[name])
         _counters[name] = counter
     return _counters[name]
-
-
-def price_of(known: Profile) -> Price:
-    """What a model costs; UNKNOWN where nobody has said."""
-    if not known.is_priced:
-        return UNKNOWN
-    long = known.long_prompt
-    return Price(
-        input=known.price_input,
-        output=known.price_output,
-        cached=known.price_cached,
-        written=known.price_written,
-        long_from=long.tokens if long else None,
-        long=Price(long.price_input, long.price_output, long.price_cached, long.price_written)
-        if long
-        else None,
-    )

@@ -6,6 +6,13 @@ A key that was given is held here alone: it is no part of a session, a row or an
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from chinwag.assembly import found_choice, named
+
+if TYPE_CHECKING:
+    from chinwag.engine.tooling import Tooling
+
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +27,7 @@ from chinwag.engine.budget import Budget
 from chinwag.engine.budget import parse as read_budget
 from chinwag.engine.options import NAMES, read_option
 from chinwag.engine.room import Rules
-from chinwag.errors import ChinwagError, ConfigError, UsageError, UsageWrong, nearest
+from chinwag.errors import UsageError, UsageWrong, nearest
 from chinwag.frontends.face import tools as own_tools
 from chinwag.providers.base import Provider
 from chinwag.providers.catalog import Catalog, Row
@@ -198,22 +205,17 @@ class Plan:
         """May wait for a command or a keyring: the catalog calls it in a thread."""
         if spec == GIVEN:
             return self._key
-        if spec.startswith("keyring:"):
-            kept = secrets.kept_key(spec.partition(":")[2], self.places.keys_file)
-            return kept.reveal() if kept else None
-        found = secrets.find_key("", spec=spec, environ=os.environ)
-        return found.reveal() if found else None
+        return secrets.value_of(spec, environ=os.environ, keys_file=self.places.keys_file)
 
     def found_choice(self) -> tuple[str, str] | None:
         """The first provider with a key in the environment, else in the key file (F001, F082)."""
-        if found := self.catalog.default():
-            return found
-        for name in secrets.kept(self.places.keys_file):
-            try:
-                return self.catalog.find(name)
-            except ChinwagError:
-                continue
-        return None
+        return found_choice(self.catalog, secrets.kept(self.places.keys_file))
+
+    def tooling(self) -> Tooling | None:
+        """What the model may call, and on whose word."""
+        if self.tools is None:
+            return None
+        return own_tools.tooling(self.tools, self.max_steps, self.approve)
 
 
 def _choice(catalog: Catalog, provider: str, model: str | None) -> tuple[str, str] | None:
@@ -224,14 +226,7 @@ def _choice(catalog: Catalog, provider: str, model: str | None) -> tuple[str, st
         if model:
             return provider, model.removeprefix(provider + "/")
         model = provider
-    if not model:
-        return None
-    if model.lower() in catalog.names:
-        try:
-            return catalog.find(model)
-        except ConfigError:
-            return model.lower(), ""
-    return catalog.find(model)
+    return named(catalog, model) if model else None
 
 
 # -- single keywords ------------------------------------------------------------------------------

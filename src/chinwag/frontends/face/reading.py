@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 from chinwag.commands.export import to_json, to_markdown
-from chinwag.engine.conversation import Context
 from chinwag.engine.request import build
+from chinwag.engine.sending import Context
 from chinwag.frontends.face import views
 from chinwag.frontends.face.core import Core
 from chinwag.talk.message import Message

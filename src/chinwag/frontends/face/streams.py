@@ -19,6 +19,7 @@ from chinwag.frontends.face.loop import Loop
 from chinwag.frontends.face.reply import Reply
 from chinwag.talk.delta import TextDelta
 from chinwag.talk.event import AnyEvent, Ear, Heard
+from chinwag.threads import tell
 
 PATIENCE = 10.0  # seconds for an answer that was left to be settled
 

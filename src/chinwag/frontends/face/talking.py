@@ -2,7 +2,7 @@
 
 Invariants: a turn that fails raises the engine's own exception, after it was settled; when a turn
 is over what was said is safe, or the reply says that it is not. What holds for one turn alone (its
-model, its schema, its slot) is in no session.
+model, its schema) is in no session.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from chinwag.errors import ProviderError, UsageError
 from chinwag.frontends.face import reply, tools
 from chinwag.frontends.face.files import Given, parts
 from chinwag.frontends.face.holding import Holding
-from chinwag.providers import warm
+from chinwag.providers.base import WarmLevel, Warmth
 from chinwag.stores.names import is_id
 from chinwag.talk.entry import (
     AssistantSaid,
@@ -51,16 +51,14 @@ class Talking(Holding):
         attached = parts(files)
         talk = self.conversation
         if text is None and not attached:
-            return await self.turn(lambda ear: self._answer(ear, key), hear, schema, key)
+            return await self.turn(lambda ear: self._answer(ear, key), hear, schema)
         if not (text or "").strip() and not attached:
             raise UsageError("a message without a word", hint="send() answers what is there")
-        return await self.turn(
-            lambda ear: talk.say(text or "", ear, attached, key), hear, schema, key
-        )
+        return await self.turn(lambda ear: talk.say(text or "", ear, attached, key), hear, schema)
 
     async def retry(self, hear: Ear | None = None, *, model: str | None = None) -> reply.Reply:
         key = self.key(model)
-        return await self.turn(lambda ear: self.conversation.retry(ear, key), hear, None, key)
+        return await self.turn(lambda ear: self.conversation.retry(ear, key), hear, None)
 
     async def _answer(self, ear: Ear, key: tuple[str, str] | None) -> None:
         answer = next((e for _, e in self.conversation.session.back() if _is_spoken(e)), None)
@@ -75,12 +73,11 @@ class Talking(Holding):
         work: Callable[[Ear], Awaitable[Any]],
         hear: Ear | None,
         schema: reply.Schema | None,
-        key: tuple[str, str] | None = None,
     ) -> reply.Reply:
         """One turn. Raises whatever it failed for; what was heard is in the session then."""
         wanted = reply.schema_of(schema) if schema is not None else None
         await self.ready()
-        heard: reply.Reply = await self._locked(lambda: self._turn(work, hear, wanted, key))
+        heard: reply.Reply = await self._locked(lambda: self._turn(work, hear, wanted))
         if schema is None or heard.status is not Status.COMPLETE:
             return heard
         return msgspec.structs.replace(heard, data=reply.data_of(heard, schema))
@@ -90,14 +87,13 @@ class Talking(Holding):
         work: Callable[[Ear], Awaitable[Any]],
         hear: Ear | None,
         wanted: dict[str, Any] | None,
-        key: tuple[str, str] | None,
     ) -> reply.Reply:
         talk = self.conversation
         await self._named()
         told, self._late = self._late, []
         before = len(talk.session)
         talk.failure = None
-        talk.overrides = self._this_once(wanted, key or talk.choice)
+        talk.overrides = {"schema": wanted} if wanted is not None else {}
         try:
             await work(partial(self._collect, told, hear))
         finally:
@@ -133,48 +129,24 @@ class Talking(Holding):
         finally:
             talk.answer_approval(asked.call.id, asked.digest, verdict, word)
 
-    def _this_once(self, schema: dict[str, Any] | None, key: tuple[str, str]) -> dict[str, Any]:
-        """Options of one turn alone."""
-        once = {"schema": schema} if schema is not None else {}
-        if self._slot >= 0 and self._level(key[0]) is warm.Level.SNAPSHOT:
-            return warm.pinned(once, self._slot)
-        return once
-
     # -- what the server has read already --------------------------------------------------------
 
-    def _level(self, provider: str) -> warm.Level:
-        return warm.level_of(self.conversation.provider(provider))
-
-    def warm_level(self) -> warm.Level:
+    def warm_level(self) -> WarmLevel:
         """What the model that answers next can be asked to keep."""
-        provider, _ = self.conversation.choice
-        return self._level(provider) if provider else warm.Level.NONE
+        named = self.conversation.choice[0] != ""
+        return self.conversation.warm.level if named else WarmLevel.NONE
 
-    async def warm_save(self, name: str, slot: int) -> warm.Warmth:
-        async def done(_: Ear) -> warm.Warmth:
+    async def warm_save(self, name: str, slot: int) -> Warmth:
+        async def done(_: Ear) -> Warmth:
             await self._named()
-            talk, key = self.conversation, self.conversation.choice
-            provider = talk.provider(key[0])
-            talk.overrides = warm.pinned({}, _slot_of(slot))
-            try:
-                request = talk.request(key, talk.known(*key))
-            finally:
-                talk.overrides = {}
-            made = await warm.save(provider, request, self._file(name), slot)
-            self._slot = made.slot
-            return made
+            return await self.conversation.warm.write(self._file(name), _slot_of(slot))
 
         return await self.doing(done)
 
-    async def warm_restore(self, name: str, slot: int) -> warm.Warmth:
-        async def done(_: Ear) -> warm.Warmth:
+    async def warm_restore(self, name: str, slot: int) -> Warmth:
+        async def done(_: Ear) -> Warmth:
             await self._named()
-            provider, model = self.conversation.choice
-            made = await warm.restore(
-                self.conversation.provider(provider), model, self._file(name), _slot_of(slot)
-            )
-            self._slot = made.slot
-            return made
+            return await self.conversation.warm.read_back(self._file(name), _slot_of(slot))
 
         return await self.doing(done)
 

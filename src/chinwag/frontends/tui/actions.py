@@ -112,6 +112,9 @@ class Acting:
             self._send(event)
         elif action == "newline":
             self._newline(event)
+        elif action == "unknown":
+            typed = event.data if event.data.isprintable() else "and that key"
+            self._shell.dispatch(s.Toasted(f"Ctrl+X {typed} means nothing here; F1 shows the keys"))
         elif action in FLIPS and self.busy:
             self._shell.dispatch(s.Toasted(LATER))
         elif action in COMMANDS:

@@ -22,6 +22,10 @@ from chinwag.text.safe import safe
 
 GUARD: Final = 0.3
 """Seconds without a key, from the first frame of a question on, before a key is meant for it."""
+ROOMY: Final = 5
+"""Rows from which on a question has a title."""
+BARRED: Final = 3
+"""Rows from which on a line says which part of the text is shown."""
 STRANGE: Final = 6
 """Letters outside ASCII that are named beside the text."""
 
@@ -137,13 +141,28 @@ class Laid(msgspec.Struct, frozen=True):
 
 
 def laid(question: Question, text: list[Line], columns: int, rows: int, *, seen: bool) -> Laid:
-    """The question on so many rows. ``seen``: all of the text was on the screen by now."""
-    head, foot = _head(question.asked, columns), _foot(question, columns, seen=seen)
-    room = max(1, rows - len(head) - len(foot) - 1)
+    """The question on so many rows, never more. ``seen``: all of the text was on the screen by now.
+
+    Where there are few, the text has half of them, and of the answers those beside the marked one
+    are shown: a line that counts as seen is one that was drawn.
+    """
+    head = _head(question.asked, columns) if rows >= ROOMY else []
+    bars = 1 if rows >= BARRED else 0
+    spare = rows - len(head) - bars
+    foot = _foot(question, columns, seen=seen)
+    few = max(1, min(len(foot), spare - min(len(text), max(1, spare // 2))))
+    foot = _around(foot, min(question.at, len(foot) - 1), few)
+    room = max(0, spare - len(foot))
     first = max(0, min(question.top, len(text) - room))
     last = min(len(text), first + room)
-    bar = _bar(first, last, len(text), columns, seen=seen)
-    return Laid([*head, *text[first:last], bar, *foot], first, last, len(text))
+    bar = [_bar(first, last, len(text), columns, seen=seen)] * bars
+    return Laid([*head, *text[first:last], *bar, *foot], first, last, len(text))
+
+
+def _around(lines: list[Line], at: int, count: int) -> list[Line]:
+    """So many of the lines, that at ``at`` among them."""
+    first = max(0, min(at - count // 2, len(lines) - count))
+    return lines[first : first + count]
 
 
 def _head(asked: ApprovalAsked, columns: int) -> list[Line]:

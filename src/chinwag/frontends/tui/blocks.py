@@ -141,6 +141,7 @@ class Scanner:
         self._begin = 0
         if at < len(text) and not self._judged:
             self._judge(text, at, text[at:])
+            self._line_ends(text, len(text))  # a line that closed a fence belongs to no block
         if self._fence is None:
             self._cut_words(text, len(text))
             self._cut(text, len(text))

@@ -6,6 +6,7 @@ Invariants: nothing here decides what fits; the desk does. Labels and descriptio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -16,6 +17,7 @@ from chinwag.frontends.tui.drawing import one
 from chinwag.frontends.tui.promises import Desk
 from chinwag.talk.event import Choice
 
+_OPTIONAL = re.compile(r"\[[^\[\]]*\]")
 MOST = 200
 LABEL_CELLS = 40
 DETAIL_CELLS = 60
@@ -62,6 +64,14 @@ def names_a_file(before: str) -> bool:
     return word.startswith("@")
 
 
+def _wants_words(label: str) -> bool:
+    """Whether a command, as its usage shows it, means nothing without words after it."""
+    before = ""
+    while label != before:
+        before, label = label, _OPTIONAL.sub("", label)
+    return any(word.isupper() for word in label.split()[1:])
+
+
 def palette(complete: Callable[[str, int], Iterable[object]]) -> tuple[Choice, ...]:
     """All commands as choices, in the desk's order."""
     out: dict[str, Choice] = {}
@@ -69,5 +79,6 @@ def palette(complete: Callable[[str, int], Iterable[object]]) -> tuple[Choice, .
         label = str(getattr(found, "label", ""))
         line = str(getattr(found, "text", "")).rstrip()
         line = line if line.startswith("/") else f"/{line}"
+        line += " " * _wants_words(label)
         out.setdefault(line, Choice(label, line, str(getattr(found, "detail", ""))))
     return tuple(out.values())

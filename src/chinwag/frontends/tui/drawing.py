@@ -66,8 +66,12 @@ def clipped(line: Line, columns: int) -> Line:
     return out
 
 
+def numbered(number: str, columns: int) -> str:
+    """A message's number in the margin: what follows stands above the text up to 99."""
+    return f" {number} ".ljust(margin(columns)) if columns >= 40 else f" {number}  "
+
+
 def header(number: str, who: str, style: str, right: str, columns: int) -> Line:
     """` 3  you                    09:31`"""
-    lead = f" {number}  " if number else " "
-    lead = lead.ljust(margin(columns)) if columns >= 40 else lead
+    lead = numbered(number, columns) if number else " ".ljust(margin(columns))
     return sides([("class:number", lead), (style, one(who, columns - 8))], right, columns)

@@ -15,6 +15,8 @@ from chinwag.text.safe import safe, safe_line
 
 MOST_LINES = 40
 """Of a longer answer the end is left out."""
+MOST_LETTERS = 100_000
+"""More are not even looked at: nobody waits for that when leaving."""
 
 
 def farewell(session: Session, columns: int, *, saved: bool = True) -> str:
@@ -47,10 +49,11 @@ def _last_exchange(session: Session) -> tuple[UserSaid | None, AssistantSaid | N
 
 
 def _answer(entry: AssistantSaid, columns: int) -> list[str]:
-    lines = _lines(entry.text, columns)
+    text = entry.text.strip()
+    lines = _lines(text[:MOST_LETTERS], columns)
     if len(lines) > MOST_LINES:
-        left = len(lines) - MOST_LINES
-        lines = [*lines[:MOST_LINES], f"… {left} more lines"]
+        left = f"{len(lines) - MOST_LINES} " if len(text) <= MOST_LETTERS else "many "
+        lines = [*lines[:MOST_LINES], f"… {left}more lines"]
     if entry.status is not Status.COMPLETE:
         lines.append(f"({entry.status})")
     return lines

@@ -132,12 +132,16 @@ def _styled(line: Line, spans: list[tuple[int, int, str]]) -> Line:
     return [piece for piece in out if piece[1]]
 
 
-def prompt(find: Find, columns: int) -> tuple[Line, int]:
-    """The line in place of the input, and the column of the cursor."""
+def prompt(find: Find, columns: int, *, coming: bool = False) -> tuple[Line, int]:
+    """The line in place of the input, and the column of the cursor.
+
+    ``coming``: an answer comes in, which is looked into when it has settled.
+    """
     lead = f" {PROMPT}" if columns < 40 else " find: "
     typed = one(find.text, max(1, columns - width(lead) - 14))
     line: Line = [("class:prompt", lead), ("", typed)]
-    count = f"{find.nth} of {find.total}" if find.item >= 0 else "nowhere" if find.text else ""
+    nowhere = "not before this answer" if coming else "nowhere"
+    count = f"{find.nth} of {find.total}" if find.item >= 0 else nowhere if find.text else ""
     if find.typing:
         keys = "↑↓ others · Enter reads · Esc back"
     else:

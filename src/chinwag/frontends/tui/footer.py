@@ -35,18 +35,20 @@ def pieces(
     columns: int,
     speed: str | None = None,
     mode: str = "",
+    more: int = 0,
 ) -> list[tuple[str, str]]:
     """The footer as (style name, text), at most ``columns`` wide.
 
     ``speed`` is what to say of the rate, where somebody has worked it out already, ``mode`` that of
-    the input, where it has several.
+    the input, where it has several, ``more`` about how many tokens of the answer that is heard
+    will stay in the conversation.
     """
     parts = _parts(state, status, draft, rate(state.live) if speed is None else speed)
     if mode:
         parts.insert(0, Part(2, "footer", mode))
     room = columns - 1
     for bar, spared in ((BAR, WORTH), (10, WORTH), (0, WORTH), (0, 0)):
-        lead = _lead(status, bar, short=spared == 0)
+        lead = _lead(status, bar, more, short=spared == 0)
         kept = _fitting(parts, room - _width(lead) - 2)
         dropped = min((part.rank for part in parts if part not in kept), default=99)
         fits = _cells(kept) <= room - _width(lead) - 2
@@ -91,16 +93,17 @@ def _cut(out: list[tuple[str, str]], columns: int) -> list[tuple[str, str]]:
     return kept
 
 
-def _lead(status: Status, bar: int, *, short: bool) -> list[tuple[str, str]]:
-    sign = "" if status.exact else "~"
+def _lead(status: Status, bar: int, more: int, *, short: bool) -> list[tuple[str, str]]:
+    used = status.used + more
+    sign = "" if status.exact and not more else "~"
     if status.window <= 0:
-        return [("footer", f"{sign}{status.used:,} tokens")]
+        return [("footer", f"{sign}{used:,} tokens")]
     if short:
-        return [("footer", f"{sign}{_short(status.used)}/{_short(status.window)}")]
-    words = [("footer", f"{sign}{status.used:,} of {status.window:,}")]
+        return [("footer", f"{sign}{_short(used)}/{_short(status.window)}")]
+    words = [("footer", f"{sign}{used:,} of {status.window:,}")]
     if not bar:
         return words
-    share = min(1.0, status.used / status.window)
+    share = min(1.0, used / status.window)
     full = min(bar, int(share * bar) + (1 if share > 0 and share * bar < 1 else 0))
     style = "footer.bad" if share > 0.8 else "bar"
     return [*words, ("footer", " "), (style, "█" * full), ("bar.rest", "░" * (bar - full))]
@@ -147,6 +150,11 @@ def _saved(status: Status) -> Part:
     if status.queued_saves:
         return Part(2, "footer", "saving")
     return Part(2, "footer", "saved")
+
+
+def coming(live: Live | None) -> int:
+    """About how many tokens what is being heard adds to the conversation."""
+    return int(live.lasting / CHARACTERS_A_TOKEN) if live is not None else 0
 
 
 def rate(live: Live | None) -> str:

@@ -8,7 +8,6 @@ Without a renderer (rich is still being imported) Markdown is shown as wrapped p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import TypeAlias, assert_never
 
 from chinwag.frontends.tui import cards, compare
@@ -18,12 +17,12 @@ from chinwag.frontends.tui.drawing import (
     header,
     indented,
     margin,
+    numbered,
     one,
     plain,
 )
-from chinwag.frontends.tui.state import Kind, Said, Told
+from chinwag.frontends.tui.state import Item, Kind, Said, Told
 from chinwag.frontends.tui.stretch import Later, Line, Stretch
-from chinwag.talk.delta import Stop
 from chinwag.talk.entry import (
     AnyEntry,
     AssistantSaid,
@@ -40,6 +39,7 @@ from chinwag.talk.entry import (
 )
 from chinwag.talk.message import AnyPart, Call, File, Image, Result, Text, Thinking
 from chinwag.text.cells import clip, width
+from chinwag.text.moments import MINUTE, local
 
 Markdown: TypeAlias = Callable[[str, int], list[Stretch]]
 """A Markdown text at a width; another function for pages of ours."""
@@ -54,21 +54,35 @@ WISHES = {
     Mark.EXCLUDE: "is excluded: it is not sent",
     Mark.NONE: "is as any other again",
 }
-LENGTH = "the answer reached its length limit — /continue goes on"
-FILTER = "the provider's filter stopped this answer"
 
 
 def laid(item: Said | Told, folds: Folds, markdown: Markdown, page: Markdown) -> list[Stretch]:
-    """An item as stretches, an empty line behind it."""
+    """An item as stretches, an empty line behind it, unless it is `open_ended`."""
     if isinstance(item, Told):
         return [*_told(item, folds.columns, page), Stretch([[]])]
     entry = item.entry
     if isinstance(entry, AssistantSaid):
-        return [*answer_laid(item.n, entry, folds, markdown, item.of), Stretch([[]])]
-    if isinstance(entry, ToolReturned):  # what comes next leaves an empty line (`Transcript`)
+        return answer_laid(item.n, entry, folds, markdown, item.of)
+    if isinstance(entry, ToolReturned):
         return [Later(lambda: _said(item.n, entry, folds), 1)]
     guess = 3 + len(entry.text) // folds.columns if isinstance(entry, UserSaid) else 2
     return [Later(lambda: _closed(_said(item.n, entry, folds)), guess)]
+
+
+def open_ended(item: Item) -> bool:
+    """Whether no empty line stands behind it, so that calls and results stay together; what comes
+    next and is no result leaves one (`Transcript`)."""
+    if not isinstance(item, Said):
+        return False
+    entry = item.entry
+    return isinstance(entry, ToolReturned) or (
+        isinstance(entry, AssistantSaid) and _ends_in_a_call(entry)
+    )
+
+
+def _ends_in_a_call(entry: AssistantSaid) -> bool:
+    whole = entry.status is Status.COMPLETE and not entry.remark
+    return whole and bool(entry.parts) and isinstance(entry.parts[-1], Call)
 
 
 def answer_laid(
@@ -78,14 +92,15 @@ def answer_laid(
     markdown: Markdown,
     of: tuple[int, int] = (1, 1),
 ) -> list[Stretch]:
-    """An answer: its head, its parts and how it ended."""
+    """An answer: its head, its parts and how it ended, and the line behind it."""
     columns = folds.columns
     head = Stretch([answer_head(n, entry, columns, timed=folds.tools, of=of)])
     parts = [(part_laid(p, folds, markdown), isinstance(p, Call)) for p in entry.parts]
     out = joined(parts)
     ending = ending_of(entry, columns)
     gap: list[Line] = [[]] if out and ending else []
-    return [head, *out, Stretch([*gap, *ending])]
+    behind: list[Line] = [] if _ends_in_a_call(entry) else [[]]
+    return [head, *out, Stretch([*gap, *ending]), Stretch(behind)]
 
 
 def joined(parts: Sequence[tuple[list[Stretch], bool]]) -> list[Stretch]:
@@ -113,7 +128,8 @@ def _said(n: int, entry: AnyEntry, folds: Folds) -> list[Line]:
             return [*cards.returned(result, seconds, folds), *cards.besides(note, size, folds)]
         case SystemSet(text=text):
             words = one(text, columns) if text else "none from here on"
-            return [clipped([("class:meta", f" {n}  system  "), ("class:meta", words)], columns)]
+            lead = f"{numbered(str(n), columns)}system  "
+            return [clipped([("class:meta", lead), ("class:meta", words)], columns)]
         case Compacted(summary=summary, through=through, why="compact") if summary:
             label = f"1 to {through} are told to the model as this summary; /undo takes it back"
             return [divider(label, columns), *plain(summary, columns, "class:thinking")]
@@ -154,10 +170,7 @@ def mark(sign: str, text: str, style: str, columns: int) -> list[Line]:
 
 def clock(at: str) -> str:
     """The local time of day of a stored moment; "" where it is none."""
-    try:
-        return datetime.fromisoformat(at).astimezone().strftime("%H:%M")
-    except (ValueError, OverflowError, OSError):
-        return ""
+    return local(at, MINUTE)
 
 
 # -- answers -----------------------------------------------------------------------------------
@@ -228,7 +241,7 @@ def thinking(text: str, size: int, folds: Folds, *, done: bool) -> list[Line]:
 def ending_of(entry: AssistantSaid, columns: int) -> list[Line]:
     """In words, how an answer ended that is not complete."""
     if entry.status is Status.COMPLETE:
-        words = {Stop.LENGTH: LENGTH, Stop.FILTER: FILTER}.get(entry.stop or Stop.END, "")
+        words = entry.remark
         return mark("!", words, "class:warning", columns) if words else []
     why = entry.error.strip()
     if entry.status is Status.INTERRUPTED or not why:

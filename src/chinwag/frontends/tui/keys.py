@@ -178,6 +178,7 @@ def bindings(actions: Actions, changed: Wishes) -> KeyBindings:
     for action, key in _FINDER:
         _bind(made, key, finding, _doing(actions.find, action))
     _bind_text(made, actions, typing, picking)
+    made.add(Keys.ControlX, Keys.Any, filter=typing)(_doing(actions.act, "unknown"))
     made.add(Keys.BracketedPaste, filter=finding)(_doing(actions.find, "typed"))
     made.add(Keys.Any, filter=finding)(_doing(actions.find, "typed"))
     return made

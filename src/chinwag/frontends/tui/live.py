@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PLAIN_TAIL = 20_000
 """Before rich is there, only so much of the end of an answer is shown."""
+WORTH = 3
+"""Seconds of waiting from which on they are told."""
 ARGUMENTS = 200
 """Pieces of a call's arguments that are shown while they come."""
 
@@ -74,7 +76,7 @@ class LiveLines:
                 return part.finish()
             return [Stretch(plain(text, columns))]
 
-        return [*items.answer_laid(n, entry, folds, made), Stretch([[]])]
+        return items.answer_laid(n, entry, folds, made)
 
 
 def _number(state: UiState) -> str:
@@ -85,7 +87,14 @@ def _status(state: UiState) -> str:
     if state.stopping:
         return "stopping…"
     live = state.live
-    return "" if live is None or live.first else "waiting for the first word"
+    if live is not None and live.first:
+        return f"nothing more for {state.silence} s · esc stops" if state.silence else ""
+    return "" if live is None else waited("waiting for the first word", state.waited)
+
+
+def waited(what: str, seconds: int) -> str:
+    """What is waited for, and for how long once that is worth saying."""
+    return what if seconds < WORTH else f"{what} · {seconds} s"
 
 
 class _Part:

@@ -105,9 +105,12 @@ class Document:
         return self.waiting
 
     def show(self) -> None:
-        """Let the open end, and what waits behind the last seam, be seen as it stands."""
+        """Let the open end, and what waits behind the last seam, be seen as it stands.
+
+        Of what waits no more than a window: the rest would be laid out for nothing.
+        """
         if self._open is None:
-            rest = self._scanner.rest + drawable(self._raw)
+            rest = self._scanner.rest + drawable(self._raw[:WINDOW])
             self._open = Open(self, rest, self._scanner, self._block, self._words)
 
     def finish(self) -> None:

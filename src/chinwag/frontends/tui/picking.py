@@ -15,6 +15,7 @@ from chinwag.frontends.tui.state import Item, Picker, Said
 from chinwag.talk.entry import UserSaid
 from chinwag.talk.event import Choice
 from chinwag.talk.session import Header, shortened
+from chinwag.text.moments import local
 
 
 def sessions(headers: tuple[Header, ...]) -> tuple[Choice, ...]:
@@ -31,7 +32,7 @@ def _about(header: Header) -> str:
         return f"damaged: {header.damaged}"
     line = header.headline
     count = f"{line.messages} message" + ("" if line.messages == 1 else "s")
-    day = (line.updated or header.created)[:16].replace("T", " ")
+    day = local(line.updated or header.created)
     return " · ".join(part for part in (count, line.model, day) if part)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from chinwag.frontends.tui import finding, footer, view
 from chinwag.frontends.tui.approval import Reading
-from chinwag.frontends.tui.drawing import clipped
+from chinwag.frontends.tui.drawing import clipped, one
 from chinwag.frontends.tui.first_frame import is_compact
 from chinwag.frontends.tui.promises import Desk, Status
 from chinwag.frontends.tui.state import Anchor, Question, UiState
@@ -28,7 +28,8 @@ COUNT_AT_ONCE = 200_000
 """Characters of a draft that are counted as it is typed (counting goes on from what was counted
 before); of a longer one the beginning is, and the rest is guessed."""
 
-
+BESIDE = 3
+"""Rows that a question must leave free for the talk to be shown above it."""
 CALM = 0.5
 """Seconds the rate stands before it is worked out again."""
 
@@ -67,7 +68,7 @@ class Picture:
         self.renderer: Renderer | None = None
         self._counted: tuple[str, tuple[int, bool]] = ("", (0, True))
         self._footed: tuple[Any, Line] = (None, [])
-        self._rated = (0.0, "")
+        self._rated: tuple[float, str, int] = (0.0, "", 0)
         self._status: Status | None = None  # of this frame: what is above is drawn first
 
     def use(self, renderer: Renderer) -> None:
@@ -94,12 +95,21 @@ class Picture:
         return [*head, *talk, *blank, *foot][: max(1, height)]
 
     def _asked(self, question: Question, head: list[Line], columns: int, height: int) -> list[Line]:
-        """A question takes all the room there is: what would run is to be seen."""
+        """A question takes all the room it needs: what would run is to be seen. Above it, where
+        there is room, stands what led to it."""
         under = [] if is_compact(self._seen.rows()) else [view.rule(columns)]
+        if toast := self._seen.state.toast:
+            under.insert(0, [("class:toast", f" {one(toast, columns - 2)}")])
         room = max(1, height - len(head) - len(under))
-        lines = self.reading.draw(question, columns, room, time.monotonic())
-        blank: list[Line] = [[] for _ in range(room - len(lines))]
-        return [*head, *lines[-room:], *blank, *under][: max(1, height)]
+        lines = self.reading.draw(question, columns, room, time.monotonic())[:room]
+        spare = room - len(lines)
+        talk: list[Line] = []
+        if spare > BESIDE:
+            spare -= 1
+            talk = self._talk(columns, spare)
+            lines = [view.rule(columns), *lines]
+        blank: list[Line] = [[] for _ in range(spare - len(talk))]
+        return [*head, *talk, *blank, *lines, *under][: max(1, height)]
 
     def _talk(self, columns: int, room: int) -> list[Line]:
         if columns != self.size[0] and self._seen.state.live is not None:
@@ -123,21 +133,23 @@ class Picture:
 
     def foot(self, columns: int, _: int) -> list[Line]:
         draft = self._draft_count()
-        status, speed = self._status or self._seen.desk.status(), self._speed()
-        pieces = footer.pieces(self._seen.state, status, draft, columns, speed, self._seen.mode())
+        status, (speed, more) = self._status or self._seen.desk.status(), self._pace()
+        mode = self._seen.mode()
+        pieces = footer.pieces(self._seen.state, status, draft, columns, speed, mode, more)
         key = tuple(pieces)
         if key != self._footed[0]:
             self._footed = (key, self._foot_line(pieces, columns))
         return [self._footed[1]]
 
-    def _speed(self) -> str:
-        """The rate, as it was within the last half second: a figure that flickers is not read."""
+    def _pace(self) -> tuple[str, int]:
+        """The rate, and how much has come, as they were within the last half second: a figure that
+        flickers is not read."""
         live, now = self._seen.state.live, time.monotonic()
         if live is None:
-            self._rated = (0.0, "")
-        elif now - self._rated[0] >= CALM:
-            self._rated = (now, footer.rate(live))
-        return self._rated[1]
+            self._rated = (0.0, "", 0)
+        elif now - max(self._rated[0], live.asked) >= CALM:
+            self._rated = (now, footer.rate(live), footer.coming(live))
+        return self._rated[1:]
 
     def _foot_line(self, pieces: list[tuple[str, str]], columns: int) -> Line:
         if self.renderer is not None:
@@ -166,7 +178,8 @@ class Picture:
             return [view.word_line(state.question, columns)[0]]
         picker = state.picker
         if picker is None and state.find is not None:
-            return [finding.prompt(state.find, columns)[0]]
+            coming = state.live is not None
+            return [finding.prompt(state.find, columns, coming=coming)[0]]
         return [view.picker_prompt(picker, columns)[0]] if picker else []
 
     def filter_cursor(self) -> int:

@@ -114,7 +114,7 @@ class Renderer:
 
     def inline(self, token: Token, base: str = "") -> Text:
         """The text of an inline token."""
-        text = Text(style=base, end="")
+        text = Text(end="")
         styles: list[str] = []
         link = ("", 0)
         for child in token.children or ():
@@ -140,6 +140,8 @@ class Renderer:
                     styles.pop()
                 case _:
                     text.append(_shown(child.content))
+        if base:  # as a span: rich leaves the style of a text without spans out
+            text.stylize_before(base)
         return text
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from prompt_toolkit.application.current import get_app
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -27,13 +28,14 @@ from prompt_toolkit.layout.processors import (
     HighlightIncrementalSearchProcessor,
     HighlightSelectionProcessor,
     Processor,
+    TabsProcessor,
     Transformation,
     TransformationInput,
 )
 from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
-from chinwag.frontends.tui.first_frame import PROMPT
+from chinwag.frontends.tui.first_frame import PROMPT, is_compact
 from chinwag.frontends.tui.pane import Column, Draw, Pane
 from chinwag.frontends.tui.theme import Looks
 from chinwag.text.safe import safe
@@ -48,19 +50,59 @@ class Shown(Processor):
         fragments = transformation_input.fragments
         if all(fragment[1].isascii() for fragment in fragments):
             return Transformation(fragments)
-        drawn: StyleAndTextTuples = [
-            (fragment[0], "".join(map(_drawn, fragment[1]))) for fragment in fragments
+        shown: StyleAndTextTuples = [
+            (fragment[0], "".join(map(drawn, fragment[1]))) for fragment in fragments
         ]
-        return Transformation(drawn)
+        return Transformation(shown)
 
 
 _JOINERS = re.compile("[\u200c\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
 
 
-def _drawn(char: str) -> str:
+def drawn(char: str) -> str:
+    """What is drawn for one character of the input."""
     if char.isascii() or (safe(char) == char and not _JOINERS.match(char)):
         return char
     return "·"
+
+
+class Tabs(TabsProcessor):
+    """Tabs as the blanks they stand for; lines without cost nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(tabstop=4, char1=" ", char2=" ")
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        fragments = transformation_input.fragments
+        if not any("\t" in fragment[1] for fragment in fragments):
+            return Transformation(fragments)
+        return super().apply_transformation(transformation_input)
+
+
+class Menu(Float):
+    """The completions, right above the input: they cover neither it nor the footer.
+
+    ``below`` tells how many rows there are from the input down.
+    """
+
+    def __init__(self, below: Callable[[], int]) -> None:
+        self._below = below
+        menu = CompletionsMenu(max_height=MENU_ROWS, scroll_offset=1)
+        super().__init__(menu, xcursor=True, height=self._rows)
+
+    @property
+    def bottom(self) -> int | None:
+        return self._below()
+
+    @bottom.setter
+    def bottom(self, value: int | None) -> None:
+        """The toolkit's own place is not wanted."""
+
+    def _rows(self) -> int:
+        app = get_app()
+        state = app.current_buffer.complete_state
+        room = app.output.get_size().rows - self._below() - 1
+        return max(0, min(MENU_ROWS, room, len(state.completions) if state else 0))
 
 
 class Parts:
@@ -81,6 +123,7 @@ class Parts:
         self.input = BufferControl(
             buffer,
             input_processors=[
+                Tabs(),
                 Shown(),
                 HighlightIncrementalSearchProcessor(),
                 HighlightSelectionProcessor(),
@@ -92,21 +135,26 @@ class Parts:
         self.filter_pane = Pane(filter_line, cursor=filter_cursor)
         self.filter = self.filter_pane.content
         not_picking = Condition(lambda: not picking())
-        typed = Window(self.input, wrap_lines=True, get_line_prefix=_prefix)
+        self.typed = Window(self.input, wrap_lines=True, get_line_prefix=_prefix)
         foot = Pane(footer)
         body = Column(
             [
                 Pane(above, wheel=wheel),
-                ConditionalContainer(typed, not_picking),
+                ConditionalContainer(self.typed, not_picking),
                 ConditionalContainer(_one_row(self.filter_pane), ~not_picking),
                 search,
                 _one_row(foot),
             ],
             third=1,
         )
-        menu = CompletionsMenu(max_height=MENU_ROWS, scroll_offset=1)
-        self.root = FloatContainer(body, [Float(menu, xcursor=True, ycursor=True)])
+        self.root = FloatContainer(body, [Menu(self._below)])
         self.layout = Layout(self.root, focused_element=self.input)
+
+    def _below(self) -> int:
+        """Rows from the rule above the input down, as in this frame."""
+        info = self.typed.render_info
+        rule = 0 if is_compact(get_app().output.get_size().rows) else 1
+        return rule + (info.window_height if info else 1) + 1
 
 
 def _one_row(pane: Pane) -> Pane:

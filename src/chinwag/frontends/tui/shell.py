@@ -1,10 +1,9 @@
 """The prompt_toolkit application: feeds happenings to `update`, draws the state, performs effects.
 
 Invariants. `hear` is `dispatch`: called on the loop, returns at once, O(1) for a delta. A key is
-drawn at once; what streams is drawn at most `FRAMES` times a second, in between nothing is drawn
-and nothing wakes, and a slow screen makes fewer frames, not a slower program. Nothing imports rich,
-pygments or markdown-it before the first paint; a thread does so after it. The terminal is given
-back whatever happens, and a mistake of ours goes up after that.
+drawn at once, what streams when `pacing` says so. Nothing imports rich, pygments or markdown-it
+before the first paint; a thread does so after it (`appearance`). The terminal is given back
+whatever happens, and a mistake of ours goes up after that.
 """
 
 from __future__ import annotations
@@ -29,32 +28,26 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import Output
 
 from chinwag.errors import ChinwagError
-from chinwag.frontends.tui import background, clipboard, completion, screen, terminal
+from chinwag.frontends.tui import clipboard, completion, screen, terminal
 from chinwag.frontends.tui import keys as bound
 from chinwag.frontends.tui import state as s
 from chinwag.frontends.tui.actions import Acting
+from chinwag.frontends.tui.appearance import Appearance
 from chinwag.frontends.tui.attention import Attention
 from chinwag.frontends.tui.drafts import InputDraft
+from chinwag.frontends.tui.echo import Echo
+from chinwag.frontends.tui.pacing import Pace
 from chinwag.frontends.tui.pastes import Pastes
 from chinwag.frontends.tui.picture import Picture
 from chinwag.frontends.tui.promises import Desk
 from chinwag.frontends.tui.reported import Reports
-from chinwag.frontends.tui.theme import Looks, depends, faults, looks
+from chinwag.frontends.tui.theme import Looks
 from chinwag.frontends.tui.transcript import Transcript
-from chinwag.frontends.tui.update import opened, title_of, update
+from chinwag.frontends.tui.update import opened, silence, silent, title_of, update
 from chinwag.talk import event as e
 from chinwag.talk.session import Session
 from chinwag.text.safe import safe_line
 
-FRAMES = 25
-"""Frames a second while an answer streams."""
-SHARE = 20
-"""A streamed frame is followed by at least so many times its own cost of rest."""
-SLOWEST = 0.25
-CALM = 1.0
-"""Seconds between two streamed frames for who wants little motion (REDUCED_MOTION is set)."""
-PAUSE = 0.004
-"""Rest between two slices of rendering, so that keys come in between."""
 LAST_WORDS = 2.0
 """Seconds an interrupted answer has to be settled in before the screen is left."""
 ESCAPE = 0.05
@@ -105,20 +98,16 @@ class Shell:
         self.state = replace(opened(desk.session), escape_twice=twice)
         self.transcript = Transcript()
         self._environ = os.environ if environ is None else environ
-        self._theme = theme
-        self._listener: background.Listener | None = None
-        self._calm = CALM if self._environ.get("REDUCED_MOTION") else 0.0
-        self._light = background.told(self._environ)
-        self._looks = looks(theme, self._environ, light=self._light)
+        calm = bool(self._environ.get("REDUCED_MOTION"))
+        self.pace = Pace(self._take_in, self._draw, calm=calm)
+        self.appearance = Appearance(
+            theme, self._environ, changed=self._restyle, loaded=self._loaded
+        )
         self._painted = painted
         self._first_keys = first_keys
         self.pastes = Pastes()
         self._early: list[str] = []
-        self._tick: asyncio.TimerHandle | None = None
         self._second: asyncio.TimerHandle | None = None
-        self._next_frame = 0.0
-        self._draw_cost = 0.0
-        self._drawing_since = 0.0
         self.shown_at = 0.0
         self._title = ""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,11 +125,19 @@ class Shell:
             on_cursor_position_changed=self.drafts.changed,
         )
         self.drafts.buffer = self.buffer
+        self.buffer.on_text_changed += self._typed
         self.mouse = mouse
         self.output = output or terminal.open_terminal()
         self.picture = Picture(self, self.pastes.unfold)
         self.acting = Acting(self)
         self.app = self._application(input or create_input(), vi=vi, keys=keys or {})
+        self.echo = Echo(
+            self.app,
+            self.buffer,
+            self.parts.typed,
+            drawn=screen.drawn,
+            may=lambda: not self.clogged,
+        )
         self._listen(notify)
 
     def _application(
@@ -157,7 +154,7 @@ class Shell:
         )
         app = App(
             layout=self.parts.layout,
-            style=screen.style(self._looks),
+            style=screen.style(self.appearance.looks),
             include_default_pygments_style=False,
             key_bindings=bound.bindings(self.acting, keys),
             full_screen=True,
@@ -168,7 +165,7 @@ class Shell:
             erase_when_done=True,
             input=keyboard,
             output=self.output,
-            before_render=self._before_render,
+            before_render=lambda _: self.pace.drawing(),
             after_render=self._after_render,
         )
         app.ttimeoutlen = ESCAPE
@@ -211,7 +208,7 @@ class Shell:
 
     def _begin(self) -> None:
         """Before the first frame: what was typed already stands in it."""
-        self._next_frame = time.monotonic()
+        self.pace.begin()
         if self._first_keys:
             parser = Vt100Parser(self.app.key_processor.feed)
             parser.feed(self._first_keys)
@@ -220,8 +217,7 @@ class Shell:
 
     async def _end(self) -> None:
         self._leaving = True
-        if self._tick is not None:
-            self._tick.cancel()
+        self.pace.stop()
         self.desk.interrupt()
         if self.state.busy and self._tasks:
             # What was heard so far is settled by the turn itself: let it come to that.
@@ -259,7 +255,7 @@ class Shell:
 
     def leave(self) -> None:
         """End the application (once); an answer of the terminal on its way is awaited."""
-        owed = self._listener.owed if self._listener is not None else 0.0
+        owed = self.appearance.owed
         if owed and isinstance(self.output, terminal.Terminal):
             asyncio.get_running_loop().call_later(owed, self.leave)
             return
@@ -291,9 +287,12 @@ class Shell:
                 self.transcript.settle(self.state, self.picture.size[0])
             case e.Opened():
                 self.transcript.forget()
-            case s.ThinkingToggled() | e.Requested():
+            case s.ThinkingToggled():
                 self._soon()
-            case e.Waiting() | e.ToolStarted():
+            case e.Requested():
+                self._soon()
+                self._count_down()
+            case e.Waiting() | e.ToolStarted() | e.Compacting():
                 self._count_down()
             case _:
                 pass
@@ -302,9 +301,14 @@ class Shell:
 
     def _count_down(self) -> None:
         """Draw each second of a wait: the only timer there is, and only then."""
+        quiet, now = silent(self.state), time.monotonic()
+        if quiet:
+            self.dispatch(s.Ticked(int(now - self.state.since)))
+        elif (seconds := silence(self.state, now)) != self.state.silence:
+            self.dispatch(s.Ticked(0, seconds))
         self._draw()
         left = self.state.until - time.monotonic() if self.state.waiting else 0.0
-        left = 1.0 if self.state.running else left
+        left = 1.0 if self.state.running or quiet or self.state.live is not None else left
         if self._second is not None:
             self._second.cancel()
             self._second = None
@@ -356,8 +360,7 @@ class Shell:
             case s.Edit(text=text):
                 self.edit_outside(text)
             case s.Wear(name=name):
-                self._theme = name
-                self._wear(looks(name, self._environ, light=self._light))
+                self.appearance.wear(name)
             case s.Seek(text=text):
                 self.acting.finder.begin(text, typing=False)
             case s.Ring():
@@ -418,32 +421,19 @@ class Shell:
     def clogged(self) -> bool:
         return isinstance(self.output, terminal.Terminal) and self.output.clogged
 
-    def _soon(self) -> None:
-        """Something streams: a frame when it is time for one."""
-        if self._tick is None and self.app.is_running:
-            loop = asyncio.get_running_loop()
-            wait = max(PAUSE, self._next_frame - time.monotonic())
-            self._tick = loop.call_later(wait, self._frame)
-
-    def _frame(self) -> None:
-        """Take in what was heard, in a slice, and draw."""
-        self._tick = None
-        began = time.monotonic()
+    def _take_in(self) -> bool:
+        """Render a slice of what was heard; whether there is more."""
         more = self.transcript.hear(self.state, self.picture.size[0])
-        more = self.transcript.work() or more
-        cost = time.monotonic() - began + self._draw_cost
-        still = min(max(1 / FRAMES, SHARE * cost), SLOWEST)
-        rest = PAUSE if more else max(still, self._calm)
-        self._next_frame = time.monotonic() + rest
-        self._draw()
-        if more:
-            self._soon()
+        return self.transcript.work() or more
 
-    def _before_render(self, _: Any) -> None:
-        self._drawing_since = time.monotonic()
+    def _soon(self) -> None:
+        """Something streams: it is drawn when it is time for it."""
+        if self.app.is_running:
+            self.pace.soon()
 
     def _after_render(self, _: Any) -> None:
-        self._draw_cost = time.monotonic() - self._drawing_since
+        self.echo.framed()
+        self.pace.drawn()
         if self.transcript.busy:
             self._soon()
         if not self.shown_at:
@@ -453,7 +443,7 @@ class Shell:
     def _after_first_paint(self) -> None:
         if self._painted is not None:
             self._painted()
-        self._ask_background()
+        self.appearance.ask(getattr(self.app.input, "vt100_parser", None), self._write_raw)
         self._spawn(self._start())
         early, self._early = self._early, []
         for line in early:
@@ -464,47 +454,15 @@ class Shell:
         await self.desk.start(self.dispatch)
         self._started = True
         await self.desk.draft_back(self.dispatch)
-        for fault in faults(self._theme):
+        for fault in self.appearance.faults():
             self.dispatch(e.Notice(fault, e.Level.WARNING))
         loop = asyncio.get_running_loop()
-        threading.Thread(target=self._load, args=(loop,), daemon=True, name="markdown").start()
+        load = self.appearance.load
+        threading.Thread(target=load, args=(loop,), daemon=True, name="markdown").start()
 
-    def _ask_background(self) -> None:
-        """Whether the terminal is light; the screen is there already, and changes when told."""
-        parser = getattr(self.app.input, "vt100_parser", None)
-        plain = self._looks is looks("none", {})
-        if parser is not None and depends(self._theme) and not plain:
-            self._listener = background.Listener(parser, self._lit)
-            self._write_raw(background.ASK)
-
-    def _lit(self, light: bool) -> None:  # noqa: FBT001 (what is heard is one word)
-        self._light = light
-        self._wear(looks(self._theme, self._environ, light=light))
-
-    def _wear(self, found: Looks) -> None:
-        """Look so from now on."""
-        if found != self._looks:
-            self._looks = found
-            self.app.style = screen.style(found)
-            if self.transcript.ready:
-                self._loaded(*self._renderers())
-            self._draw()
-
-    def _renderers(self) -> tuple[Any, Any]:
-        from chinwag.frontends.tui.rendering import Renderer
-
-        return Renderer(self._looks), Renderer(self._looks, breaks=False)
-
-    def _load(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread: what Markdown needs. Then the talk is drawn again."""
-        drawn_with = self._looks
-        talk, pages = self._renderers()
-        talk.blocks("*a* `b`\n\n| c |\n|-|\n| d |\n", 40)
-        tell(loop, self._ready, drawn_with, talk, pages)
-
-    def _ready(self, drawn_with: Looks, talk: Any, pages: Any) -> None:
-        """The thread is done; the looks may have changed meanwhile."""
-        self._loaded(*((talk, pages) if drawn_with is self._looks else self._renderers()))
+    def _restyle(self, found: Looks) -> None:
+        self.app.style = screen.style(found)
+        self._draw()
 
     def _loaded(self, talk: Any, pages: Any) -> None:
         self.picture.use(talk)
@@ -542,6 +500,11 @@ class Shell:
 
     def app_redraw(self) -> None:
         self.app.renderer.clear()
+
+    def _typed(self, _: Buffer) -> None:
+        """What was said about the key before goes when something is typed."""
+        if self.buffer.text and (self.state.toast or self.state.quit_armed):
+            self.dispatch(s.Typed())
 
     def clear_draft(self) -> None:
         """Empty the input."""

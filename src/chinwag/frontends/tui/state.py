@@ -57,13 +57,17 @@ Item: TypeAlias = Said | Told
 
 
 class Live(msgspec.Struct, frozen=True):
-    """The answer that is coming in. Times are seconds on the monotonic clock; 0 = not yet."""
+    """The answer that is coming in. Times are seconds on the monotonic clock; 0 = not yet.
+
+    ``lasting`` of its ``characters`` stay in the conversation: thinking does not.
+    """
 
     draft: Draft = Draft()
     asked: float = 0.0
     first: float = 0.0
     last: float = 0.0
     characters: int = 0
+    lasting: int = 0
 
 
 class Anchor(msgspec.Struct, frozen=True):
@@ -128,8 +132,10 @@ class UiState(msgspec.Struct, frozen=True):
 
     ``waiting`` is why nothing comes just now, ``until`` the moment on the monotonic clock when it
     is tried again (0 where that is not known). ``escaped`` is when Esc was pressed with nothing to
-    close or to stop, ``escape_twice`` whether that twice goes
-    back to an earlier message, ``begun`` when the line that is handled was sent.
+    close or to stop, ``escape_twice`` whether that twice goes back to an earlier message, ``begun``
+    when the line that is handled was sent, ``waited`` for how many seconds nothing has come.
+    ``silence`` is for how many seconds an answer that has begun says nothing more, once that is
+    worth a word. ``alone``: nobody writes any more the session that is read along.
     """
 
     session: Session
@@ -154,6 +160,9 @@ class UiState(msgspec.Struct, frozen=True):
     escaped: float = 0.0
     escape_twice: bool = True
     begun: float = 0.0
+    waited: int = 0
+    silence: int = 0
+    alone: bool = False
 
 
 # -- intents: what the person did --------------------------------------------------------------
@@ -161,6 +170,17 @@ class UiState(msgspec.Struct, frozen=True):
 
 class Submitted(msgspec.Struct, frozen=True):
     text: str
+
+
+class Typed(msgspec.Struct, frozen=True):
+    """Something else stands in the input: a word about the key before is stale."""
+
+
+class Ticked(msgspec.Struct, frozen=True):
+    """A second of waiting is over; nothing has come for so many."""
+
+    waited: int
+    silence: int = 0
 
 
 class StopPressed(msgspec.Struct, frozen=True):
@@ -264,6 +284,8 @@ class Toasted(msgspec.Struct, frozen=True):
 
 Intent: TypeAlias = (
     Submitted
+    | Typed
+    | Ticked
     | StopPressed
     | CancelPressed
     | EndPressed

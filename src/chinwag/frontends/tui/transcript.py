@@ -191,8 +191,8 @@ class Transcript:
 
 
 def _spaced(state: UiState, at: int, found: list[Stretch]) -> list[Stretch]:
-    """Item ``at``, with an empty line before it where it ends a row of results."""
-    if not at or not _is_result(state.items[at - 1]):
+    """Item ``at``, with an empty line before it where it ends a row of calls and results."""
+    if not at or not items.open_ended(state.items[at - 1]):
         return found
     ends = at >= len(state.items) or not _is_result(state.items[at])
     return [Stretch([[]]), *found] if ends else found

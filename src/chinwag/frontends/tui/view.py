@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 from chinwag.frontends.tui import first_frame, picking
 from chinwag.frontends.tui.drawing import clipped, indented, one, sides
+from chinwag.frontends.tui.heard import ELSEWHERE
+from chinwag.frontends.tui.live import waited
 from chinwag.frontends.tui.promises import Status
 from chinwag.frontends.tui.state import Kind, Picker, Question, Told, UiState
 from chinwag.frontends.tui.update import queued_line, title_of
@@ -20,6 +22,9 @@ Line: TypeAlias = list[tuple[str, str]]
 
 QUEUED_SHOWN = 3
 RUNNING_SHOWN = 4
+COPY = " · /save PATH writes a copy"
+WIDE = 72
+"""Columns from which on there is room for why nothing is saved, and for what to do."""
 SPINNER = "⠋⠙⠸⠴⠦⠇"
 NOTICES = 5
 """Lines of the program beside which the welcome stays."""
@@ -33,7 +38,8 @@ def header(state: UiState, status: Status, columns: int, rows: int) -> list[Line
     model = f"{status.provider}/{status.model}" if status.model else status.provider
     title = title_of(state) or "new chat"
     room = columns - 2
-    right = one(model, max(room // 2, min(room - 8, width(model))))
+    most = max(room // 2, min(room - 8, width(model)))
+    right = one(model if width(model) <= most else status.model or model, most)
     left = one(title, room - (width(right) + 2 if right else 0))
     if width(left) < min(6, width(title)) and columns < 30:
         left, right = one(title, room), ""
@@ -98,15 +104,20 @@ def tray(state: UiState, status: Status, columns: int, now: float = 0.0) -> list
         words = one(f"next: {queued_line(text)}{more}", columns - 3)
         out.append([("class:queued", f" ⋯ {words}")])
     out += [[("class:toast", f" {line}")] for line in _running(state, columns - 2, now)]
-    word = state.toast or _waiting(state, now)
+    said = bool(status.following) and state.toast == ELSEWHERE.format(status.following)
+    word = "" if said else state.toast or _waiting(state, now)
     if word:
         out.append([("class:toast", f" {one(word, columns - 2)}")])
-    if status.following:
+    if status.following and state.alone:
+        words = one("nobody else writes this any more: send, and it goes on here", columns - 2)
+        out.append([("class:toast", f" {words}")])
+    elif status.following:
         words = one(f"following: read only · /fork · /takeover · {status.following}", columns - 2)
         out.append([("class:toast", f" {words}")])
     if status.save_problem:
-        words = one(f"not saved: {status.save_problem}", columns - 2)
-        out.append([("class:footer.bad", f" {words}")])
+        remedy = COPY if columns >= WIDE else ""
+        words = one(f"not saved: {status.save_problem}", columns - 2 - len(remedy))
+        out.append([("class:footer.bad", f" {words}{remedy}")])
     return out
 
 
@@ -127,13 +138,16 @@ def word_line(question: Question, columns: int) -> tuple[Line, int]:
     """What is typed for the model while a question is open, and the column of the cursor."""
     typed = one(question.word, max(1, columns - 4))
     line: Line = [("class:prompt", f" {first_frame.PROMPT}"), ("", typed)]
-    hint = "↑↓ choose · Enter says it · Esc no" if not question.word else ""
-    return sides(line, hint, columns), 3 + width(typed)
+    hints = ("↑↓ choose · Enter says it · Esc no", "↑↓ Enter Esc", "")
+    fitting = (hint for hint in hints if width(hint) + 6 + width(typed) <= columns)
+    return sides(line, "" if question.word else next(fitting, ""), columns), 3 + width(typed)
 
 
 def _waiting(state: UiState, now: float) -> str:
     """Why nothing comes, and in how many seconds it is tried again."""
     left = math.ceil(state.until - now)
+    if state.waiting and not state.until:
+        return waited(state.waiting, state.waited)
     if not state.waiting or left <= 0:
         return state.waiting
     return f"{state.waiting}; again in {left} s"

@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 import msgspec
 
-from chinwag.errors import StreamBroken
 from chinwag.providers.base import ModelInfo, Options, Profile, Request
 from chinwag.providers.dialects.base import (
     NO_PROFILE,
@@ -34,9 +33,9 @@ from chinwag.providers.dialects.base import (
     read,
     sorted_json,
     with_extra,
-    with_schema_in_words,
 )
-from chinwag.providers.failures import Where, from_object
+from chinwag.providers.dialects.schemas import with_schema_in_words
+from chinwag.providers.failures import Where, from_object, no_answer
 from chinwag.providers.lines import SseEvent
 from chinwag.talk.delta import (
     AnyDelta,
@@ -224,12 +223,7 @@ class Anthropic:
         if whole.error:
             raise from_object({"error": whole.error}, where)
         if whole.content is None or not whole.stop_reason:
-            raise StreamBroken(
-                f"{where.endpoint} sent something that is no answer",
-                hint="check that base_url and dialect belong together",
-                endpoint=where.endpoint,
-                model=where.model,
-            )
+            raise no_answer(where)
         said = _begun(_Message(whole.id, whole.model, whole.usage))
         for index, block in enumerate(whole.content):
             said += _block(block, index)

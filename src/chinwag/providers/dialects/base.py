@@ -9,7 +9,6 @@ inside a stream is raised as one of ``ProviderError``'s family.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, Protocol, TypeVar, runtime_checkable
@@ -30,6 +29,8 @@ T = TypeVar("T")
 Body = dict[str, Any]
 Framing = Literal["sse", "json-lines"]
 NO_PROFILE: Final = Profile()
+_ABSURD: Final = 10**15
+"""No answer has so many tokens, nor costs so much."""
 PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 """The kinds of pictures that everybody who sees can read."""
 
@@ -176,7 +177,7 @@ def _leniently(kind: type[T], data: bytes, who: str) -> T:
     import json  # the standard one lets half surrogate pairs through
 
     try:
-        value = json.loads(data.decode("utf-8", "replace"), strict=False)
+        value = json.loads(data.decode("utf-8-sig", "replace"), strict=False)
         return msgspec.convert(value, kind, strict=False)
     except (ValueError, RecursionError, msgspec.ValidationError) as error:
         start = data[:80].decode("utf-8", "replace")
@@ -216,47 +217,6 @@ def with_extra(head: Body, extra: Mapping[str, Any], tail: Body) -> Body:
     """One body: ``extra`` wins over both, and stays in front of ``tail`` so that turns append."""
     body = {**head, **extra}
     return {**body, **{k: v for k, v in tail.items() if k not in extra}}
-
-
-def is_strict(schema: Any) -> bool:
-    """Whether OpenAI's strict mode takes ``schema``: closed objects, every property required, and
-    none of the keywords which it does not know.
-    """
-    match schema:
-        case list():
-            return all(map(is_strict, schema))
-        case {"type": "object"} | {"properties": dict()}:
-            names = set(schema.get("properties") or ())
-            closed = schema.get("additionalProperties") is False
-            whole = closed and set(schema.get("required") or ()) == names
-            return whole and _inside_is_strict(schema)
-        case dict():
-            return _inside_is_strict(schema)
-        case _:
-            return True
-
-
-_LAX: Final = frozenset(
-    "allOf oneOf not if then else dependentRequired dependentSchemas patternProperties".split()
-)
-
-
-def _inside_is_strict(schema: Mapping[str, Any]) -> bool:
-    named = ("properties", "$defs", "definitions")
-    inner = [s for n in named if isinstance(schema.get(n), dict) for s in schema[n].values()]
-    rest = [s for n, s in schema.items() if n not in named]
-    return not _LAX & schema.keys() and all(map(is_strict, [*inner, *rest]))
-
-
-def with_schema_in_words(request: Request) -> Request:
-    """The request with its schema at the end of the system prompt, for who takes it nowhere else.
-
-    The word JSON must be there: some refuse to answer in it where nobody says it.
-    """
-    schema = msgspec.json.encode(request.options.schema, order="sorted").decode()
-    told = f"Answer with JSON alone, without a fence, that fits this JSON schema:\n{schema}"
-    system = f"{request.system}\n\n{told}" if request.system else told
-    return msgspec.structs.replace(request, system=system)
 
 
 def only_set(**values: Any) -> Body:
@@ -338,7 +298,7 @@ def data_url(part: Image | File) -> str:
 
 def in_words(part: Image | File) -> str:
     """What stands for an attachment that cannot travel, or for a text file, which can."""
-    if isinstance(part, File) and part.text:
+    if isinstance(part, File) and part.is_text:
         return f'<file name="{part.name or "attached"}">\n{part.text}\n</file>'
     kind = "picture" if isinstance(part, Image) else "file"
     return f"[{kind} {part.name or part.mime or 'attached'}]"
@@ -372,4 +332,13 @@ def number(value: Any) -> int | None:
     """A token count out of foreign JSON: a whole number of zero or more, or nothing."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value) if math.isfinite(value) and value >= 0 else None
+    return int(value) if 0 <= value < _ABSURD else None
+
+
+def money(value: Any) -> float | None:
+    """US dollars out of foreign JSON: an amount that can be, or nothing. One below zero would pay
+    for what else is spent.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < _ABSURD else None

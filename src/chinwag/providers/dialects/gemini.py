@@ -36,6 +36,7 @@ from chinwag.providers.dialects.base import (
     sorted_json,
     with_extra,
 )
+from chinwag.providers.dialects.schemas import cleaned
 from chinwag.providers.failures import Where, from_object
 from chinwag.providers.lines import SseEvent
 from chinwag.talk.delta import (
@@ -277,7 +278,10 @@ class Gemini:
 
     def read_whole(self, body: bytes, where: Where) -> list[AnyDelta]:
         decoder = GeminiDecoder(where)
-        return decoder.feed(SseEvent("", body)) + decoder.end()
+        # A list of the events: so it streams where a proxy has lost the `alt=sse` of the address.
+        events = _EVENTS.decode(body) if body.lstrip()[:1] == b"[" else [body]
+        said = [delta for event in events for delta in decoder.feed(SseEvent("", bytes(event)))]
+        return said + decoder.end()
 
     def models_call(self, endpoint: Endpoint) -> HttpCall:
         return HttpCall("GET", _path(endpoint, "/models?pageSize=1000"))
@@ -376,59 +380,6 @@ def _tool(tool: ToolSpec) -> Body:
     if not tool.schema.get("properties"):
         return body  # an object without properties is refused
     return {**body, "parametersJsonSchema": sorted_json(cleaned(tool.schema))}
-
-
-_KEPT: Final = frozenset(
-    "$anchor $id $ref additionalProperties anyOf description enum format items maxItems maximum"
-    " minItems minimum oneOf prefixItems propertyOrdering required title type".split()
-)
-_KINDS: Final = {bool: "boolean", int: "integer", float: "number", type(None): "null"}
-_BY_NAME: Final = {"properties": "properties", "$defs": "$defs", "definitions": "$defs"}
-
-
-def cleaned(schema: Any) -> Any:
-    """``schema`` with only the keywords that Gemini knows; any other makes it refuse the request.
-
-    ``const`` and a lone ``allOf`` are said in other words; what else is left out loosens a rule,
-    never tightens one.
-    """
-    if not isinstance(schema, dict):
-        return schema
-    if isinstance(ref := schema.get("$ref"), str):
-        return {"$ref": ref.replace("#/definitions/", "#/$defs/")} | _defs(schema)
-    if isinstance(alone := schema.get("allOf"), list) and len(alone) == 1:
-        rest = {k: v for k, v in schema.items() if k != "allOf"}
-        return cleaned({**alone[0], **rest}) if isinstance(alone[0], dict) else cleaned(rest)
-    kept: Body = {}
-    for key, value in schema.items():
-        if key in _BY_NAME and isinstance(value, dict):
-            kept[_BY_NAME[key]] = {name: cleaned(inner) for name, inner in value.items()}
-        elif key == "const":
-            kept["enum"] = [value]
-            kept.setdefault("type", _KINDS.get(type(value), "string"))
-        elif key in _KEPT:
-            kept[key] = _inside(key, value)
-    return _nullable(kept) if schema.get("nullable") is True else kept
-
-
-def _defs(schema: Mapping[str, Any]) -> Body:
-    """What a reference at the top of a schema still needs beside it."""
-    named = {k: v for k, v in schema.items() if _BY_NAME.get(k) == "$defs"}
-    made: Body = cleaned(named)
-    return made
-
-
-def _inside(key: str, value: Any) -> Any:
-    if key in ("items", "additionalProperties"):
-        return cleaned(value)
-    if key in ("anyOf", "oneOf", "prefixItems") and isinstance(value, list):
-        return [cleaned(inner) for inner in value]
-    return value
-
-
-def _nullable(schema: Body) -> Body:
-    kind = schema.get("type")
-    return {**schema, "type": [kind, "null"]} if isinstance(kind, str) else schema
 
 
 def _contents(request: Request, endpoint: Endpoint) -> Iterator[Body]:
@@ -540,6 +491,7 @@ class _List(msgspec.Struct):
 
 _ROWS: Final = msgspec.json.Decoder(_Row)
 _LISTS: Final = msgspec.json.Decoder(_List)
+_EVENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def _profile(row: _Row) -> Profile:

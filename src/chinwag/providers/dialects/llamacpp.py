@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from chinwag.providers.base import Profile, Request
-from chinwag.providers.dialects.base import Endpoint, HttpCall, encoded, read
+from chinwag.providers.dialects.base import NO_PROFILE, Endpoint, HttpCall, encoded, in_words, read
 from chinwag.providers.dialects.openai import OpenAI
+from chinwag.talk.message import File, Text
 
 
 class _Settings(msgspec.Struct):
@@ -44,6 +46,16 @@ class _Tokens(msgspec.Struct):
     tokens: list[Any]
 
 
+def _named(request: Request) -> Request:
+    if not any(isinstance(part, File) for m in request.messages for part in m.parts):
+        return request
+    messages = (
+        replace(m, parts=tuple(Text(in_words(p)) if isinstance(p, File) else p for p in m.parts))
+        for m in request.messages
+    )
+    return replace(request, messages=tuple(messages))
+
+
 _WRITTEN: Final = msgspec.json.Decoder(_Written)
 _TOKENS: Final = msgspec.json.Decoder(_Tokens)
 
@@ -52,6 +64,12 @@ class LlamaCpp(OpenAI):
     """The dialect. Stateless."""
 
     name = "llamacpp"
+
+    def encode(
+        self, request: Request, endpoint: Endpoint, profile: Profile = NO_PROFILE
+    ) -> HttpCall:
+        """Its server knows text and pictures: any other file goes by its name."""
+        return super().encode(_named(request), endpoint, profile)
 
     def profile_call(self, model: str, endpoint: Endpoint) -> HttpCall | None:  # noqa: ARG002
         return HttpCall("GET", "//props")

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import msgspec
 
-from chinwag.errors import StreamBroken
 from chinwag.providers.base import Options, Profile, Request
 from chinwag.providers.dialects.base import (
     NO_PROFILE,
@@ -32,7 +31,7 @@ from chinwag.providers.dialects.base import (
     encoded,
     in_words,
     is_own,
-    is_strict,
+    money,
     number,
     only_set,
     read,
@@ -40,7 +39,8 @@ from chinwag.providers.dialects.base import (
     with_extra,
 )
 from chinwag.providers.dialects.openai import REASONS, OpenAI, least_effort
-from chinwag.providers.failures import Where, from_object
+from chinwag.providers.dialects.schemas import is_strict
+from chinwag.providers.failures import Where, from_object, no_answer
 from chinwag.providers.lines import SseEvent
 from chinwag.talk.delta import (
     AnyDelta,
@@ -323,12 +323,7 @@ class Responses(OpenAI):
     def read_whole(self, body: bytes, where: Where) -> list[AnyDelta]:
         whole = read(_WHOLES, _Response, body, where.endpoint)
         if whole.error is None and whole.output is None:
-            raise StreamBroken(
-                f"{where.endpoint} sent something that is no answer",
-                hint="check that base_url and dialect belong together",
-                endpoint=where.endpoint,
-                model=where.model,
-            )
+            raise no_answer(where)
         return ResponsesDecoder(where).whole(whole)
 
 
@@ -361,14 +356,13 @@ def _usages(usage: Any) -> list[AnyDelta]:
     asked, told = usage.get("input_tokens_details"), usage.get("output_tokens_details")
     asked = asked if isinstance(asked, dict) else {}
     told = told if isinstance(told, dict) else {}
-    cost = usage.get("cost")
     said = Usage(
         input=number(usage.get("input_tokens")),
         output=number(usage.get("output_tokens")),
         cached=number(asked.get("cached_tokens")),
         cache_written=number(asked.get("cache_write_tokens")),
         reasoning=number(told.get("reasoning_tokens")),
-        cost=float(cost) if isinstance(cost, int | float) else None,
+        cost=money(usage.get("cost")),
     )
     return [UsageDelta(said)] if said != Usage() else []
 

@@ -17,9 +17,9 @@ import msgspec
 
 from chinwag.errors import ToolFailed
 from chinwag.talk.tool import Risk, ToolSpec
+from chinwag.threads import apart
 from chinwag.tools.base import Output, Scene, Tool
 from chinwag.tools.builtin.rooted import Root
-from chinwag.threads import apart
 
 MOST_READ: Final = 16 << 20
 """Bytes of a file that are looked at."""

@@ -13,8 +13,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from chinwag.errors import ToolFailed
-from chinwag.tools.builtin.fetch import Asked, Page
 from chinwag.threads import apart
+from chinwag.tools.builtin.fetch import Asked, Page
 
 _AGENT: Final = "chinwag (a person's chat client)"
 

@@ -15,7 +15,7 @@ import os
 import secrets
 import stat
 
-from chinwag.errors import ToolFailed
+from chinwag.errors import ToolFailed, reason_of
 
 TYPE_CHECKING = False  # what `typing` would say, without its 20 ms
 if TYPE_CHECKING:
@@ -307,4 +307,4 @@ def _kept(where: str) -> ToolFailed:
 def _failed(where: str, error: OSError) -> ToolFailed:
     if error.errno == errno.ELOOP:
         return ToolFailed(f"{where} became a link meanwhile")
-    return ToolFailed(f"{where}: {(error.strerror or str(error)).lower()}")
+    return ToolFailed(f"{where}: {reason_of(error)}")
