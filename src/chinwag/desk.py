@@ -17,6 +17,7 @@ import msgspec
 
 from chinwag.commands.attaching import mentioned
 from chinwag.commands.bench import Bench
+from chinwag.commands.finding import caught_up
 from chinwag.commands.parse import Called, Slip, Talk, parse
 from chinwag.commands.table import MOST_SUGGESTIONS, Sources, Suggestion, Table, at_path
 from chinwag.engine.conversation import Conversation
@@ -147,6 +148,7 @@ class Desk:
             load_counter=load_counter,
             models=models,
             learnt=lambda: self._late(Learnt()),
+            index=lambda quiet: caught_up(bench, quiet),
         )
         self._spared = ""
         self.opened = True

@@ -7,9 +7,15 @@ import json
 import msgspec
 import pytest
 
+from chinwag.commands.finding import caught_up
 from chinwag.errors import CommandError, SessionNotFound, UsageError, UsageWrong
+from chinwag.stores.files import FileStore
 from chinwag.stores.memory import MemoryStore
+from chinwag.stores.search import Index
+from chinwag.talk.entry import UserSaid, new_id
 from chinwag.talk.event import Listed, Opened
+from chinwag.talk.message import Text
+from chinwag.talk.session import Birth, Headline, new_session_id
 
 
 @pytest.fixture
@@ -153,3 +159,30 @@ async def test_listed_sessions_are_those_that_came(place):
     place.files.files["two.jsonl"] = "\n".join(json.dumps(messages(t)) for t in "ab")
     await place("/load two.jsonl")
     assert len(place.of(Listed)) == 1
+
+
+async def test_the_index_catches_up_in_quiet_moments_and_where_it_may(place, tmp_path):
+    quiet, path = [], tmp_path / "index.sqlite"
+    with FileStore(tmp_path) as store:
+        for word in ("harbour", "lamp"):
+            born = Birth(id=new_session_id(), created="2026-11-20T09:00:00.000Z")
+            store.append(
+                born, [UserSaid(id=new_id(), parts=(Text(word),))], at=0, headline=Headline()
+            )
+        place.keeper.call = lambda work: _at_once(work(store))
+
+        async def moment():
+            quiet.append(path.exists())
+
+        bench = msgspec.structs.replace(place.bench, index_path=str(path), private=True)
+        await caught_up(bench, moment)
+        assert (quiet, path.exists()) == ([], False)
+        await caught_up(msgspec.structs.replace(bench, private=False), moment)
+        assert quiet[0] is False
+        with Index(path) as index:
+            found = index.search("lamp")
+        assert (len(found.hits), found.missing) == (1, 0)
+
+
+async def _at_once(value):
+    return value

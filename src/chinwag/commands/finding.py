@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chinwag.commands.bench import Bench
 from chinwag.commands.table import Command, Group
 from chinwag.commands.words import first_words, flagged, plural, say, speaker, warn
-from chinwag.errors import CommandError, UsageWrong
+from chinwag.errors import ChinwagError, CommandError, UsageWrong
 from chinwag.talk.event import Choice, Ear, Hit, Offered, Sought
 from chinwag.text.marks import unmarked
 from chinwag.text.moments import DAY, local
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MOST = 30  # messages offered
 CATCH_UP = 3.0  # seconds in all
 SLICE = 0.1  # seconds at a time in the saver's thread
+SHORT = 0.03  # the same, where nobody waits for it
 
 
 async def search(bench: Bench, words: list[str], hear: Ear) -> None:
@@ -61,8 +62,24 @@ async def _found(bench: Bench, text: str, *, everywhere: bool) -> Found:
         await bench.keeper.call(index.close)
 
 
+async def caught_up(bench: Bench, quiet: Callable[[], Awaitable[None]]) -> None:
+    """Have the index take in what it has not yet, each slice in a moment when it is ``quiet``, so
+    that a first search in years of talks finds what is in them."""
+    if not bench.index_path or bench.is_private:
+        return
+    index = _Kept(bench.index_path)
+    try:
+        await quiet()
+        while await bench.keeper.call(index.quietly):
+            await quiet()
+    except ChinwagError:
+        pass  # whoever searches is told
+    finally:
+        await bench.keeper.call(index.close)
+
+
 class _Kept:
-    """One index for all slices of a search: a new one would list the whole store each time.
+    """One index for all its slices: a new one would list the whole store each time.
 
     Made and used in the thread of the store alone.
     """
@@ -74,6 +91,9 @@ class _Kept:
     def catch_up(self, store: SessionStore) -> int:
         budget = SLICE if store.lasting else CATCH_UP
         return self._of(store).catch_up(store, budget_s=budget)
+
+    def quietly(self, store: SessionStore) -> int:
+        return self._of(store).catch_up(store, budget_s=SHORT) if store.lasting else 0
 
     def ask(self, store: SessionStore, text: str, *, everywhere: bool) -> Found:
         where = "" if everywhere and store.lasting else store.url
