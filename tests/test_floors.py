@@ -41,7 +41,18 @@ ROOF = {
     "files",
     "lists",
 } | {
-    *("asked", "configuring", "doctor", "once", "porter", "printed", "roads", "shelf", "wiring"),
+    *(
+        "asked",
+        "configuring",
+        "doctor",
+        "once",
+        "porter",
+        "printed",
+        "rescue",
+        "roads",
+        "shelf",
+        "wiring",
+    ),
 }
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -187,6 +187,11 @@ class Desk:
         return f"{purse.spent()} of {purse.budget}" if purse.share >= NEAR else ""
 
     @property
+    def state_dir(self) -> str:
+        """Where what is no talk is kept."""
+        return self._bench.state_dir
+
+    @property
     def lasting(self) -> bool:
         """Whether what is said now is kept when the program has ended."""
         return self._lasting and not self.conversation.private

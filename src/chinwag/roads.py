@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +144,16 @@ async def _lost(desk: Desk) -> list[str]:
     why = f": {status.save_problem}" if status.save_problem else ""
     what_to_do = f" - {status.save_remedy}" if status.save_remedy else ""
     end = f"could not be saved{why}{what_to_do}"
-    return [f"the end of session {session_id} {end}" for session_id in unsaved]
+    said = [f"the end of session {session_id} {end}" for session_id in unsaved]
+    if desk.session.id in unsaved and (copy := _rescued(desk)):
+        said.append(f"all of it is in {copy} - later: chat sessions import {shlex.quote(copy)}")
+    return said
+
+
+def _rescued(desk: Desk) -> str:
+    from chinwag.rescue import rescued
+
+    return "" if desk.conversation.private else rescued(desk.session, desk.state_dir)
 
 
 # -- the line REPL --------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def keys(table: Table, folder: Path, address: str, quick: bool) -> None:
     table.note("bytes to the terminal", f"{rate:,.0f} a second")
     late, middle = quantiles(busy)[1], quantiles(idle)[0]
     table.ratio("key while streaming p99, to bare idle p99", late / quantiles(bare)[1], 4.0)
-    table.ratio("key idle p50, to bare", middle / quantiles(bare)[0], 1.2, due=False)
+    table.ratio("key idle p50, to bare", middle / quantiles(bare)[0], 1.2)
     table.ratio("bytes a second, to 25 kB", rate / 25_000, 1.0)
     text = 100 * sum(map(len, tokens(1_000, fence=False))) / 1_000
     table.ratio("bytes a second, to the text itself", rate / text, 3.0)

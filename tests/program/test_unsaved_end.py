@@ -1,5 +1,7 @@
 """Leaving while nothing can be saved: said last, a failure, and no promise to come back."""
 
+from pathlib import Path
+
 import pytest
 
 from support.world import World
@@ -32,3 +34,19 @@ def test_by_lines(world):
     run = world.chat("--plain", "-p", "guide", given=f"{ANSWER}\n")
     assert run.code == 1
     assert "could not be saved" in run.err
+
+
+def test_what_could_not_be_saved_lies_in_a_copy_that_can_be_brought_back(world):
+    run = world.chat("--plain", "-p", "guide", given=f"{ANSWER}\n")
+    copy = run.err.rpartition("chat sessions import ")[2].strip()
+    assert Path(copy).parent.name == "unsaved"
+    assert Path(copy).is_relative_to(world.home)
+    assert Path(copy).stat().st_mode & 0o777 == 0o600
+    del world.env["CHINWAG_DATA_DIR"]
+    assert world.chat("sessions", "import", copy).code == 0
+    assert world.talk()[0][1] == ANSWER
+
+
+def test_no_copy_is_made_of_a_private_talk(world):
+    world.chat("--plain", "--private", "-p", "guide", given=f"{ANSWER}\n")
+    assert not list(world.home.rglob("unsaved"))
