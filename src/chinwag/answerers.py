@@ -137,6 +137,13 @@ class Answerers:
             return error
         return None
 
+    async def plain_problem(self, provider: str) -> ChinwagError | None:
+        """The same, unasked: no command is run for it, and no keyring wants to be opened."""
+        own = self.settings.providers.get(provider)
+        if own is not None and (own.key or "").startswith(("cmd:", "keyring:")):
+            return None
+        return await self.problem(provider)
+
     async def discover(self) -> Sequence[Found]:
         from chinwag.providers import discovery
 

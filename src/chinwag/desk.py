@@ -18,6 +18,7 @@ import msgspec
 from chinwag.commands.attaching import mentioned
 from chinwag.commands.bench import Bench
 from chinwag.commands.finding import caught_up
+from chinwag.commands.models import warn_if_mute
 from chinwag.commands.parse import Called, Slip, Talk, parse
 from chinwag.commands.table import MOST_SUGGESTIONS, Sources, Suggestion, Table, at_path
 from chinwag.engine.conversation import Conversation
@@ -375,6 +376,7 @@ class Desk:
             self._windows.begin(self._late)
         self._prefetch.begin()
         beside(self._tasks, self._ask_store())
+        beside(self._tasks, warn_if_mute(self._bench, self._late, unasked=True))
         await self._offer(self._late)
 
     async def _ask_store(self) -> None:

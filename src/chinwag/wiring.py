@@ -246,6 +246,7 @@ class House(Answerers):
             conversation=conversation,
             keeper=saver,
             directory=self.catalog,
+            plain_problem=self.plain_problem,
             problem=self.problem,
             models=self.models,
             files=OwnFiles(),

@@ -338,3 +338,10 @@ def test_a_mistake_of_ours_gives_the_terminal_back(world):
         assert person.exit_code() == 1
         assert person.restored() == []
         assert "this library is not whole" in person.screen()
+
+
+def test_a_model_without_a_key_is_said_before_anything_is_typed(world):
+    with world.enter("-m", "anthropic/claude-haiku-5") as person:
+        person.wait_for("cannot answer now")
+        assert "ANTHROPIC_API_KEY" in person.screen()
+        person.press("ctrl-d")

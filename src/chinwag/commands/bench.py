@@ -106,7 +106,7 @@ class Bench(msgspec.Struct, frozen=True):
     """``models`` asks every provider that can be reached, each for a bounded time.
 
     ``problem`` says why a provider cannot answer now (`KeyMissing` with its hint), None where it
-    may; it asks no server.
+    may; it asks no server. ``plain_problem`` finds that out without running or opening anything.
 
     ``keys`` is the live key table as (action, keys); ``data_dir``, ``state_dir``, ``config_path``
     are absolute paths as shown to a person; ``store_url`` holds no password. ``owed`` is what a
@@ -135,6 +135,7 @@ class Bench(msgspec.Struct, frozen=True):
     store_url: str = "file:"
     private: bool = False
     problem: Callable[[str], Awaitable[ChinwagError | None]] = _no_problem
+    plain_problem: Callable[[str], Awaitable[ChinwagError | None]] = _no_problem
     owed: Callable[[Session], Owed] = _as_reported
     prices_as_of: Callable[[], str] = _no_date
     attach: Callable[[str], Awaitable[AnyPart]] = _no_files

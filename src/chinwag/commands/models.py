@@ -143,10 +143,13 @@ async def _choose(bench: Bench, provider_name: str, model_name: str, hear: Ear) 
     talk.report_switch(hear)
 
 
-async def warn_if_mute(bench: Bench, hear: Ear) -> None:
-    """Say so when the model chosen cannot answer now; reading and choosing need no key."""
+async def warn_if_mute(bench: Bench, hear: Ear, *, unasked: bool = False) -> None:
+    """Say so when the model chosen cannot answer now; reading and choosing need no key.
+
+    ``unasked``: nobody chose just now, so nothing is run or opened to find that out.
+    """
     name, model_name = bench.conversation.choice
-    problem = await _problem(bench, name)
+    problem = await (bench.plain_problem(name) if unasked else _problem(bench, name))
     if problem is not None:
         more = f" ({problem.hint})" if problem.hint else ""
         text = f"{name}/{model_name} cannot answer now: {problem.message}{more}"
