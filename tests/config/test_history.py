@@ -51,3 +51,34 @@ def test_an_address_with_a_password_is_not_kept(tmp_path):
     for line in ("/store redis://u:pw@db/0", "/store rediss://:p@w@db", "/store redis://db/0"):
         past.add(line)
     assert History(tmp_path / "history").lines() == ["/store redis://db/0"]
+
+
+def test_a_line_torn_by_a_full_disk_spoils_no_other(tmp_path):
+    path = tmp_path / "history"
+    past = History(path)
+    past.add("before")
+    with path.open("ab") as file:
+        file.write(b'"cut in the mid')
+    past.add("after")
+    assert History(path).lines() == ["before", "after"]
+
+
+def test_what_another_program_adds_is_seen_when_next_asked_for(tmp_path):
+    path = tmp_path / "history"
+    mine, yours = History(path), History(path)
+    mine.add("first")
+    assert mine.lines() == ["first"]
+    mine.add("mine")
+    yours.add("yours")
+    mine.add("mine again")
+    assert mine.lines() == ["first", "mine", "mine again", "yours"], "each line once"
+    with path.open("ab") as file:
+        file.write(b'"half a li')
+    assert mine.lines()[-1] == "yours"
+    with path.open("ab") as file:
+        file.write(b'ne"\n')
+    assert mine.lines()[-1] == "half a line"
+    yours.forget(["first"])
+    assert mine.lines()[-1] == "half a line", "a file begun anew is not taken in twice"
+    yours.add("later")
+    assert mine.lines()[-1] == "later"

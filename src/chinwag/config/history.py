@@ -2,9 +2,10 @@
 
 Invariants: one line of the file is one typed line as JSON, so newlines survive; the file is 0600
 from its first instant and only ever appended to, except that it is cut to its newer half when it
-has grown too long, and that what is to be forgotten is taken out; a line that holds a known key,
-or an address with a password, is not written; no failure here ever disturbs a talk, for nobody
-loses words by it.
+has grown too long, and that what is to be forgotten is taken out; a line that a full disk tore
+spoils no other; what another running program appends is seen when the lines are next asked for; a
+line that holds a known key, or an address with a password, is not written; no failure here ever
+disturbs a talk, for nobody loses words by it.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from chinwag.config.masking import masked
 
 MOST: Final = 2000
 LONGEST: Final = 20_000
-_FLAGS: Final = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+_FLAGS: Final = os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class History:
-    """Reads once, when first asked; `add` blocks on the disk and may be called from any thread."""
+    """Reads all when first asked, then what was appended since; `add` may be called from any
+    thread, and blocks on the disk."""
 
     def __init__(
         self, path: Path, secrets: Callable[[], Iterable[str]] = tuple, *, private: bool = False
@@ -34,13 +36,38 @@ class History:
         self._private = private
         self._added: set[str] = set()
         self._lines: list[str] | None = None
+        self._end = _Place(0, 0)
+        self._own: list[str] = []  # added here, and not yet met in the file
         self._writing = threading.Lock()
 
     def lines(self) -> list[str]:
         """Oldest first, at most ``MOST``, nothing twice in a row."""
         if self._lines is None:
             self._lines = _read(self._path, shorten=not self._private)[-MOST:]
+            self._end = _place(self._path)
+        elif self._writing.acquire(blocking=False):  # else a slow disk would hold up the keyboard
+            try:
+                self._overhear(self._lines)
+            finally:
+                self._writing.release()
         return list(self._lines)
+
+    def _overhear(self, lines: list[str]) -> None:
+        """Take in what other programs have appended; a file begun anew is followed from its end."""
+        before, there = self._end, _place(self._path)
+        if there == before:
+            return
+        if there.inode != before.inode or there.size < before.size:
+            self._end = there
+            self._own.clear()
+            return
+        raw = _tail(self._path, before.size).rpartition(b"\n")[0]
+        self._end = before._replace(size=before.size + len(raw) + bool(raw))
+        for line in _decoded(raw):
+            if line in self._own:
+                self._own.remove(line)
+            elif lines[-1:] != [line]:
+                lines.append(line)
 
     def add(self, line: str) -> None:
         lines = self._lines if self._lines is not None else []
@@ -53,6 +80,7 @@ class History:
         lines.append(line)
         with self._writing:
             self._added.add(line)
+            self._own.append(line)
             _append(self._path, line)
 
     def forget(self, lines: Iterable[str]) -> None:
@@ -64,14 +92,43 @@ class History:
             kept = _read(self._path, shorten=False)
             if any(line in gone for line in kept):
                 _rewrite(self._path, [line for line in kept if line not in gone])
+                self._end = _place(self._path)
+                self._own.clear()
             self._added.clear()
 
 
-def _read(path: Path, *, shorten: bool) -> list[str]:
+class _Place(NamedTuple):
+    """How far a file has been read."""
+
+    inode: int
+    size: int
+
+
+def _place(path: Path) -> _Place:
     try:
-        raw = path.read_bytes()
+        found = path.stat()
     except OSError:
-        return []
+        return _Place(0, 0)
+    return _Place(found.st_ino, found.st_size)
+
+
+def _tail(path: Path, at: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(at)
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _read(path: Path, *, shorten: bool) -> list[str]:
+    found = _decoded(_tail(path, 0))
+    if shorten and len(found) > 2 * MOST:
+        _rewrite(path, found[-MOST:])
+    return found
+
+
+def _decoded(raw: bytes) -> list[str]:
     found: list[str] = []
     for text in raw.decode("utf-8", "replace").split("\n"):
         try:
@@ -80,8 +137,6 @@ def _read(path: Path, *, shorten: bool) -> list[str]:
             continue  # torn by a crash, or written by hand: the others still serve
         if isinstance(line, str) and line.strip() and found[-1:] != [line]:
             found.append(line)
-    if shorten and len(found) > 2 * MOST:
-        _rewrite(path, found[-MOST:])
     return found
 
 
@@ -96,7 +151,9 @@ def _append(path: Path, line: str) -> None:
     except OSError:
         return
     try:
-        os.write(fd, _encoded([line]))
+        size = os.fstat(fd).st_size
+        torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"  # by a full disk, or a crash
+        os.write(fd, b"\n" * torn + _encoded([line]))
     except OSError:
         pass  # the line is still in memory for this session
     finally:

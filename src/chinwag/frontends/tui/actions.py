@@ -280,6 +280,7 @@ class Acting:
             buffer.complete_next()
 
     def _search_history(self) -> None:
+        self.buffer.renew()
         start_search(direction=SearchDirection.BACKWARD)
 
     def _change_mouse(self) -> None:

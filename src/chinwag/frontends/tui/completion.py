@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import History
@@ -50,12 +51,54 @@ class DeskHistory(History):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk = desk
+        self._known = 0  # of the desk's lines
+        self._stored: list[str] = []  # handed to the desk, and not yet met among its lines
 
     def load_history_strings(self) -> Iterable[str]:
-        return reversed(self._desk.history())
+        lines = self._desk.history()
+        self._known = len(lines)
+        return reversed(lines)
 
     def store_string(self, string: str) -> None:
+        self._stored.append(string)
         self._desk.remember(string)
+
+    def renewed(self) -> list[str]:
+        """What other programs have added since the last look, oldest first; it belongs here now."""
+        if not self._loaded:
+            return []
+        lines = self._desk.history()
+        fresh, self._known = lines[self._known :], len(lines)
+        theirs = []
+        for line in fresh:
+            if line in self._stored:
+                self._stored.remove(line)
+            else:
+                theirs.append(line)
+        self._loaded_strings[:0] = reversed(theirs)
+        return theirs
+
+
+class InputBuffer(Buffer):
+    """What is being typed, below the lines typed before, those of other running programs too."""
+
+    def history_backward(self, count: int = 1) -> None:
+        self.renew()
+        super().history_backward(count)
+
+    def renew(self) -> None:
+        """Put lines that others have added meanwhile right above what is being typed."""
+        last, loading = len(self._working_lines) - 1, self._load_history_task
+        past = self.history
+        if self.working_index != last or loading is None or not loading.done():
+            return  # in the middle of a walk lines must not move
+        if not isinstance(past, DeskHistory) or not (fresh := past.renewed()):
+            return
+        for line in reversed(fresh):
+            self._working_lines.insert(last, line)
+        cursor = self.cursor_position
+        self.working_index = last + len(fresh)
+        self.cursor_position = cursor
 
 
 def names_a_file(before: str) -> bool:

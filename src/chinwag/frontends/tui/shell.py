@@ -116,7 +116,7 @@ class Shell:
         self.past = completion.DeskHistory(desk)
         self._started = False
         self.drafts = InputDraft(desk, self.past, self.pastes)
-        self.buffer = Buffer(
+        self.buffer = completion.InputBuffer(
             completer=completion.DeskCompleter(desk),
             complete_while_typing=Condition(self._commanding),
             history=self.past,
