@@ -18,6 +18,7 @@ from chinwag import roads
 from chinwag.asked import Asked, misfit, opening, said
 from chinwag.errors import UsageError
 from chinwag.frontends.codes import ANSWERED, FAILED, INTERRUPTED, exit_code
+from chinwag.frontends.patience import Patience, has_a_line
 from chinwag.frontends.plain import NO_CODE, PlainEar, extracted, first_code, interruptible
 from chinwag.talk.event import Failed
 from chinwag.text.safe import json_shown
@@ -124,6 +125,9 @@ class _One:
             mum=asked.quiet,
             once=True,
         )
+        environ = self._house.environ
+        if not asked.quiet and has_a_line(sys.stderr, environ):
+            ear.patience = Patience(sys.stderr, dim="NO_COLOR" not in environ)
         if self._house.attended:
             from chinwag.frontends.asking import at_terminal
 

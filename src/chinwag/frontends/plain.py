@@ -2,7 +2,8 @@
 
 Invariants: the answer, and nothing but the answer, goes to `out`; everything else goes to `err`.
 To a terminal foreign text passes `text.safe`; to a pipe it is the text as it came. No cursor codes,
-no spinner, no colour. Every way out has its exit code (interface.md, section 2).
+no spinner, no colour, but for the one line of `patience` where somebody asked once at a terminal.
+Every way out has its exit code (interface.md, section 2).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from chinwag.errors import ChinwagError
 from chinwag.frontends.asking import LineAsker, at_terminal, readable
 from chinwag.frontends.codes import ANSWERED, FAILED, INTERRUPTED, exit_code
 from chinwag.frontends.hints import outside
-from chinwag.talk.delta import TextDelta
+from chinwag.frontends.patience import Patience
+from chinwag.talk.delta import CallDelta, TextDelta, ThinkingDelta
 from chinwag.talk.entry import AssistantSaid, Status, ToolReturned, UserSaid
 from chinwag.talk.event import (
     AnyEvent,
@@ -40,6 +42,8 @@ from chinwag.talk.event import (
     Offered,
     Opened,
     Page,
+    Requested,
+    Rested,
     SaveFailed,
     Settled,
     Sought,
@@ -95,8 +99,12 @@ class PlainEar:
         self._following = ""
         #: Who asks before a tool runs; None where nobody is there to be asked.
         self.asker: LineAsker | None = None
+        #: Who says that something is waited for; None where that would be in the way.
+        self.patience: Patience | None = None
 
     def __call__(self, event: AnyEvent) -> None:
+        if self.patience is not None:
+            self._bears(event, self.patience)
         match event:
             case Heard(delta=TextDelta(text=text)) if self._live:
                 self.say(text)
@@ -124,6 +132,25 @@ class PlainEar:
                 self.leaving = True
             case _:
                 self._read_along(event)
+
+    def _bears(self, event: AnyEvent, patience: Patience) -> None:
+        match event:
+            case Requested():
+                patience.begin("waiting for the first word")
+            case Heard(delta=ThinkingDelta()):
+                patience.says("thinking")
+            case Heard(delta=TextDelta()) if not self._live:
+                patience.says("the answer is coming in")
+            case Heard(delta=CallDelta()):
+                patience.says("a call of a tool is coming in")
+            case Heard(delta=TextDelta()) | Settled() | Failed() | Waiting() | ApprovalAsked():
+                patience.end()
+            case ToolStarted(call=call):
+                patience.begin(f"{safe_line(call.name, 40)} runs")
+            case Rested() | Leaving():
+                patience.end()
+            case _:
+                pass
 
     def _tool(self, event: AnyEvent) -> None:
         match event:
@@ -207,6 +234,8 @@ class PlainEar:
 
     def tell(self, text: str, hint: str = "") -> None:
         """One thing beside the answer, to `err`."""
+        if self.patience is not None:
+            self.patience.end()
         self.end_line()
         said = f"{text} - {hint}" if hint else text
         if self._once:
