@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chinwag.boot import EarlyScreen
 
 PANEL = (
-    "Commands: ask, sessions, models, providers, config, tools, mcp, doctor. "
+    "Commands: ask, sessions, models, providers, keys, config, tools, mcp, doctor, completion. "
     "`chat COMMAND --help` explains."
 )
 
