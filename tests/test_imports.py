@@ -26,7 +26,8 @@ sys.argv = ["chat", *sys.argv[2:]]
 from chinwag.boot import main
 main()
 """
-HEAVY = {"prompt_toolkit", "httpx", "tiktoken", "rich", "markdown_it", "pygments", "typer"}
+HEAVY = {"prompt_toolkit", "httpx", "tiktoken", "rich", "markdown_it", "pygments"}
+HEAVY |= {"tomlkit", "typer"}
 
 
 @pytest.fixture

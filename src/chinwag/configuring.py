@@ -135,7 +135,7 @@ def _changed(path: str, change: Callable[[str], str]) -> Path:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text("utf-8")
+        return file.read_bytes().decode()  # its line ends as they are
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:

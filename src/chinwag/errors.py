@@ -30,6 +30,10 @@ it is drawn. A mistake of ours (a bug) is never one of these: it goes up and is 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
+
+GOES_ON: Final = ", /continue goes on from here"
+"""The end of a hint about an answer that was cut; it holds only where a word of it came."""
 
 
 class ChinwagError(Exception):

@@ -97,7 +97,7 @@ def _there(home: wiring.House, name: str) -> ServerSpec:
 
 def _text(file: Any) -> str:
     try:
-        return str(file.read_text("utf-8"))
+        return str(file.read_bytes().decode())  # its line ends as they are
     except FileNotFoundError:
         return ""
 

@@ -146,7 +146,10 @@ async def _lost(desk: Desk) -> list[str]:
     end = f"could not be saved{why}{what_to_do}"
     said = [f"the end of session {session_id} {end}" for session_id in unsaved]
     if desk.session.id in unsaved and (copy := _rescued(desk)):
-        said.append(f"all of it is in {copy} - later: chat sessions import {shlex.quote(copy)}")
+        store = desk.status().store
+        elsewhere = "" if store.startswith("file:") else f" --store {store}"
+        how = f"chat sessions import {shlex.quote(copy)}{elsewhere}"
+        said.append(f"all of it is in {copy} - later: {how}")
     return said
 
 

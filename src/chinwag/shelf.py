@@ -111,7 +111,7 @@ def header_json(header: Header, url: str) -> dict[str, Any]:
 
 def _row(header: Header) -> tuple[str, ...]:
     head = header.headline
-    model = f"{head.provider}/{head.model}" if head.provider else ""
+    model = f"{head.provider}/{head.model}" if head.provider else head.model
     count = plural(head.messages, "message")
     when = local(head.updated)
     return (header.id, when, count, model, header.damaged or head.title)

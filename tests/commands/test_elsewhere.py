@@ -8,7 +8,13 @@ import msgspec
 import pytest
 
 from chinwag.commands.finding import caught_up
-from chinwag.errors import CommandError, SessionNotFound, UsageError, UsageWrong
+from chinwag.errors import (
+    CommandError,
+    SessionNotFound,
+    StoreUnavailable,
+    UsageError,
+    UsageWrong,
+)
 from chinwag.stores.files import FileStore
 from chinwag.stores.memory import MemoryStore
 from chinwag.stores.search import Index
@@ -129,6 +135,17 @@ async def test_store_shows_where_and_takes_a_copy(kept):
     assert kept.talk.session.id == session.id
     await kept("/store sqlite:x")
     assert "already" in kept.told
+
+
+async def test_store_shows_where_even_when_nothing_answers_there(kept):
+    def away():
+        raise StoreUnavailable("db:6379 cannot be reached", hint="is it running there?")
+
+    kept.keeper.store.headers = away
+    kept.keeper.store.url = "redis://db:6379/0"
+    await kept("/store")
+    assert "kept in redis://db:6379/0" in kept.told
+    assert "db:6379 cannot be reached" in kept.told
 
 
 async def test_store_moves_and_leaves_it_in_the_trash(kept):

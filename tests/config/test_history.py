@@ -66,6 +66,7 @@ def test_a_line_torn_by_a_full_disk_spoils_no_other(tmp_path):
 def test_what_another_program_adds_is_seen_when_next_asked_for(tmp_path):
     path = tmp_path / "history"
     mine, yours = History(path), History(path)
+    assert mine.lines() == []
     mine.add("first")
     assert mine.lines() == ["first"]
     mine.add("mine")

@@ -47,19 +47,25 @@ def test_the_tables_below_go_too_and_the_comments_of_the_next_stay():
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "rest"),
     [
-        'mcp = {one = {command = ["x"]}}\n',
-        'mcp.one.command = ["x"]\nmodel = "y"\n',
-        '[mcp.one]\ncommand = ["x"]\nfolder = """\n[aliases]\n"""\n',
+        ('mcp = {one = {command = ["x"]}}\n', "mcp = {}\n"),
+        ('mcp.one.command = ["x"]\nmodel = "y"\n', 'model = "y"\n'),
+        ('[mcp.one]\ncommand = ["x"]\nfolder = """\n[aliases]\n"""\n', ""),
     ],
 )
-def test_what_would_spoil_something_is_refused(text):
-    with pytest.raises(ConfigError) as caught:
-        removed(text, ("mcp", "one"))
-    assert "by hand" in caught.value.hint
+def test_it_goes_in_whatever_form_it_stands(text, rest):
+    assert removed(text, ("mcp", "one")) == rest
     with pytest.raises(ConfigError, match="already"):
         added(text, ("mcp", "one"), {"command": ["y"]})
+
+
+def test_what_would_spoil_something_is_refused():
+    text = "[[a]]\n[mcp.one]\n[a.c.d]\n"  # tomlkit would put these in another order
+    for change in (lambda: removed(text, ("mcp", "one")), lambda: added(text, ("mcp", "b"), {})):
+        with pytest.raises(ConfigError) as caught:
+            change()
+        assert "by hand" in caught.value.hint
 
 
 def test_what_is_not_there_or_no_text_is_refused():

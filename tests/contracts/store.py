@@ -238,6 +238,19 @@ class StoreContract(ABC):
         assert not any(h.damaged for h in headers)
         assert all(h.size > 0 for h in headers)
 
+    def test_what_was_written_under_a_wrong_clock_comes_last(self, store: SessionStore) -> None:
+        used = {}
+        for when in (
+            "9999-12-31T23:59:59Z",
+            "2024-01-01T00:00:00Z",
+            "2025-01-01T00:00:00Z",
+            "soon",
+        ):
+            of = birth()
+            used[of.id] = when
+            store.append(of, (said(when),), at=0, headline=Headline(title=when, updated=when))
+        assert [used[h.id][:4] for h in store.headers()] == ["2025", "2024", "soon", "9999"]
+
     def test_a_header_is_the_newest_headline(self, store: SessionStore) -> None:
         born = birth()
         store.append(born, some(1), at=0, headline=Headline(title="a long first title " * 9))

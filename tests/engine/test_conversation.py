@@ -8,6 +8,7 @@ import pytest
 
 from chinwag.engine.conversation import CONTINUE
 from chinwag.errors import (
+    GOES_ON,
     BadRequest,
     ConfigError,
     KeyRefused,
@@ -172,6 +173,22 @@ async def test_how_an_answer_came_out(script, status, text):
     answer = talk.session.last_answer
     assert (answer.status, answer.text) == (status, text)
     assert bool(answer.error) == (status is not Status.COMPLETE)
+
+
+@pytest.mark.parametrize(
+    ("came", "hint"),
+    [
+        ([TextDelta("half")], "/retry asks again, /continue goes on from here"),
+        ([ThinkingDelta("hm")], "/retry asks again"),
+        ([], "/retry asks again"),
+    ],
+)
+async def test_going_on_is_offered_only_where_a_word_came(came, hint):
+    broken = StreamBroken("cut", hint=f"/retry asks again{GOES_ON}")
+    talk, heard = conversation(Player([*came, broken])), []
+    await talk.say("hi", heard.append)
+    assert talk.session.last_answer.hint == hint
+    assert [e.hint for e in heard if isinstance(e, Failed)] == [hint]
 
 
 async def test_a_bug_is_not_swallowed():

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 
+import msgspec
 import pytest
 
 from chinwag.engine import shelf
-from chinwag.stores.base import Reply
+from chinwag.stores.base import News, Reply
 from chinwag.stores.disk import Disk
 from chinwag.stores.files import FileStore
 from chinwag.stores.redis import RedisStore
 from chinwag.stores.sqlite import SqliteStore
 from chinwag.talk.delta import Ended, Stop, TextDelta
-from chinwag.talk.entry import Status, UserSaid, new_id, now
+from chinwag.talk.entry import AssistantSaid, Status, ToolReturned, UserSaid, new_id, now
 from chinwag.talk.event import (
     DraftOffered,
     Failed,
@@ -26,7 +27,8 @@ from chinwag.talk.event import (
     Settled,
     to_plain,
 )
-from chinwag.talk.message import Text
+from chinwag.talk.message import Call, Result, Text
+from chinwag.talk.session import Birth, Session, fold_all, new_session_id
 from support import redis as real
 from support.engine import Player
 from support.two import Window
@@ -118,6 +120,23 @@ async def test_an_answer_is_heard_while_it_streams(window):
     await second.until(lambda: len(second.said) == 4)
     heard = "".join(e.delta.text for e in second.of(Heard) if isinstance(e.delta, TextDelta))
     assert heard == first.said[-1], "each word once, none left out"
+
+
+@pytest.mark.parametrize("make_store", ["files"], indirect=True)
+async def test_the_last_piece_of_an_answer_is_heard_once(window):
+    """Pieces and entries are looked at one after the other: it may be settled in between."""
+    _, second = await two(window)
+    talk, windows = second.talk, second.desk._windows
+    about = News(talk.session.id, len(talk.session), holder=talk.following)
+    entry = AssistantSaid(parts=(Text("one two"),), id="x", at=now())
+    told = msgspec.structs.replace
+    windows._news(told(about, part="x", deltas=(TextDelta("one "),)))
+    windows._news(told(about, part="x", deltas=(TextDelta("two"),), entries=(entry,)))
+    windows._news(told(about, after=len(talk.session), part="x"))
+    windows._news(told(about, after=len(talk.session)))
+    heard = [e.delta.text for e in second.of(Heard) if isinstance(e.delta, TextDelta)]
+    assert heard == ["one ", "two"]
+    assert second.said[-1] == "one two"
 
 
 async def test_a_message_is_not_sent_and_not_lost(window):
@@ -283,6 +302,9 @@ async def test_after_a_conflict_every_word_goes_on_in_one_fork(window, make_stor
     assert "two" in first.said
     assert "three" in first.said
     assert len(first.of(Opened)) == 1, "one fork, not one of another"
+    told = " ".join(e.text for e in first.of(Notice))
+    assert "goes on in a fork" in told
+    assert "could not be saved" not in told, "it is saved: in the fork"
     with make_store() as store:
         forks = [h for h in store.headers() if h.id != lost]
         words = [e.text for e in store.read(forks[0].id).entries if isinstance(e, UserSaid)]
@@ -291,6 +313,28 @@ async def test_after_a_conflict_every_word_goes_on_in_one_fork(window, make_stor
     assert words == ["one", "two", "three"]
     assert theirs == ["one", "theirs"]
     assert await first.desk.close() == []
+
+
+@pytest.mark.parametrize("make_store", ["files"], indirect=True)
+@pytest.mark.parametrize("status", [Status.COMPLETE, Status.PARTIAL])
+async def test_a_call_without_a_result_is_said_when_its_session_is_opened(
+    window, make_store, status
+):
+    birth = Birth(id=new_session_id(), created=now())
+    calls = (Call("a", "clock", "{}"), Call("b", "shell", "{}"))
+    entries = (
+        UserSaid(parts=(Text("do it"),), id=new_id(), at=now()),
+        AssistantSaid(parts=calls, id=new_id(), at=now(), status=status),
+        ToolReturned(result=Result("a", "clock", "noon"), id=new_id(), at=now()),
+    )
+    with make_store() as store:
+        store.append(birth, entries, at=0, headline=fold_all(Session(birth), entries).headline())
+    one = await window().start(resume=birth.id)
+    told = [e.text for e in one.of(Notice)]
+    if status is Status.COMPLETE:
+        assert [t for t in told if "no result of shell was kept" in t] == told != []
+    else:
+        assert told == [], "a call that was cut never begins"
 
 
 async def test_a_conflict_in_a_session_that_was_left_loses_nothing(tmp_path):

@@ -15,6 +15,7 @@ from chinwag.stores.importing.base import Skipped, Talk
 from chinwag.stores.importing.keeping import Came, Importer
 from chinwag.stores.importing.reading import read
 from chinwag.stores.memory import MemoryStore
+from chinwag.stores.moving import verify
 from chinwag.talk.entry import UserSaid
 from chinwag.talk.message import Text
 from chinwag.talk.session import Session, fold_all
@@ -63,6 +64,17 @@ def test_what_grew_is_added(store):
     ]
     (third,) = bring(store, claude("q", "a"))
     assert third.came is Came.THERE
+
+
+def test_the_list_tells_the_model_that_answered(store):
+    plain = json.loads(claude("q", "a"))
+    plain[0]["chat_messages"][1]["model"] = "opus"
+    (kept,) = bring(store, json.dumps(plain).encode())
+    header = store.header(kept.header.id)
+    assert (header.headline.provider, header.headline.model) == ("", "opus")
+    stored = store.read(header.id)
+    assert fold_all(Session(stored.birth), stored.entries).model == "", "nobody was chosen here"
+    assert [c.problems for c in verify(store)] == [()]
 
 
 def test_what_was_gone_on_with_here_is_not_touched(store):

@@ -51,6 +51,27 @@ def test_a_setting_is_read_set_and_taken_out_again(world):
     assert [line for line in left if line] == MINE.splitlines()
 
 
+def test_a_file_from_another_system_keeps_its_line_ends(world):
+    """Set, unset, and a server put in: none of them rewrites the lines it is not about."""
+    path = world.configure("")
+    path.write_bytes(b'# mine\r\nmodel = "guide/guide"\r\n')
+    assert world.chat("config", "set", "stop", "END").code == 0
+    assert world.chat("mcp", "add", "lab", "--", "true").code == 0
+    assert path.read_bytes() == (
+        b'# mine\r\nmodel = "guide/guide"\r\nstop = ["END"]\r\n'
+        b'\r\n[mcp.lab]\r\ncommand = ["true"]\r\n'
+    )
+    assert world.chat("mcp", "remove", "lab").code == 0
+    assert world.chat("config", "unset", "stop").code == 0
+    assert path.read_bytes().rstrip() == b'# mine\r\nmodel = "guide/guide"'
+
+
+def test_what_is_in_no_table_yet_can_be_unset(world):
+    path = world.configure(MINE)
+    run = world.chat("config", "unset", "context.limit")
+    assert (run.code, run.err) == (1, f"context.limit is not set in {path}\n")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [

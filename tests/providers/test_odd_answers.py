@@ -6,6 +6,7 @@ import pytest
 
 from chinwag.providers.dialects.base import money, number
 from chinwag.providers.dialects.gemini import Gemini
+from chinwag.providers.dialects.ollama import Ollama
 from chinwag.providers.dialects.openai import OpenAI
 from chinwag.providers.failures import Where, from_status
 from chinwag.providers.reading import Reading
@@ -59,6 +60,45 @@ def test_the_last_word_may_be_written_oddly(tail):
 )
 def test_what_comes_after_a_whole_answer_cannot_spoil_it(more):
     assert heard(HELLO + END + more + DONE).text == "Hello"
+
+
+def test_the_older_forms_of_an_answer_give_their_words():
+    old = b'data: {"choices":[{"index":0,"text":"Hel"}]}\n\n'
+    rest = b'data: {"choices":[{"index":0,"text":"lo","finish_reason":"stop"}]}\n\n'
+    assert heard(old + rest + DONE).text == "Hello"
+    assert heard(b'{"choices":[{"text":"Hello","finish_reason":"stop"}]}').text == "Hello"
+
+
+def test_the_older_form_of_a_call_is_a_call():
+    first = chunk({"function_call": {"name": "clock", "arguments": '{"zone":'}})
+    rest = chunk({"function_call": {"arguments": ' "UTC"}'}})
+    end = END.replace(b'"stop"', b'"function_call"')
+    draft = heard(first + rest + end + DONE)
+    (call,) = draft.parts()
+    assert isinstance(call, Call)
+    assert (call.name, call.arguments) == ("clock", '{"zone": "UTC"}')
+    odd = chunk({"function_call": "none", "content": "Hello"})
+    assert heard(odd + END + DONE).text == "Hello"
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_one_value_printed_to_be_looked_at_is_read_where_lines_were_due(size):
+    value = {
+        "model": "m",
+        "message": {"role": "assistant", "content": "Hello"},
+        "done": True,
+        "eval_count": 3,
+    }
+    for data in (json.dumps(value, indent=2).encode(), json.dumps(value).encode()):
+        reading = Reading(Ollama(), WHERE)
+        draft = Draft()
+        for at in range(0, len(data), size):
+            for delta in reading.feed(data[at : at + size]):
+                draft = draft.add(delta)
+        for delta in () if reading.over else reading.end():
+            draft = draft.add(delta)
+        assert reading.failure is None
+        assert draft.text == "Hello"
 
 
 def test_an_event_of_nothing_is_none():

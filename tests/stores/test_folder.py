@@ -137,8 +137,11 @@ def test_odd_files_are_refused_in_words_and_listed(
             os.mkfifo(path)
         case "folder":
             path.mkdir()
-    with pytest.raises(SessionUnreadable, match="is not used: it"):
+    with pytest.raises(SessionUnreadable, match="is not used: it") as refused:
         store.read(other.id)
+    assert ("move a copy of it to its place" in refused.value.hint) == (
+        "link" in str(refused.value)
+    )
     with pytest.raises((SessionUnreadable, SessionConflict)):
         store.append(other, some(1), at=0, headline=Headline())
     with pytest.raises((SessionUnreadable, SessionConflict)):

@@ -10,7 +10,7 @@ from chinwag.commands.bench import Bench
 from chinwag.commands.sessions import PATIENCE
 from chinwag.commands.table import Command, Group
 from chinwag.commands.words import flagged, plural, say, warn
-from chinwag.errors import CommandError, UsageWrong
+from chinwag.errors import CommandError, StoreError, UsageWrong
 from chinwag.stores import moving
 from chinwag.stores.base import SessionStore
 from chinwag.talk.event import Ear
@@ -41,18 +41,23 @@ async def store(bench: Bench, words: list[str], hear: Ear) -> None:
 
 
 async def _shown(bench: Bench, hear: Ear) -> None:
-    def look(here: SessionStore) -> tuple[str, int]:
-        return here.url, len(here.headers())
-
-    url, count = await bench.keeper.call(look)
     if bench.is_private:
         say(hear, "this talk is private: nothing is written")
         return
+    url, how = await bench.keeper.call(_looked)
     say(
         hear,
-        f"sessions are kept in {url} ({plural(count, 'session')}); {USAGE} takes this one "
+        f"sessions are kept in {url} ({how}); {USAGE} takes this one "
         "to another: file:DIR, sqlite:PATH, redis://HOST:PORT/DB",
     )
+
+
+def _looked(here: SessionStore) -> tuple[str, str]:
+    """Where the store is, and what is there: the place is to be told even when it is away."""
+    try:
+        return here.url, plural(len(here.headers()), "session")
+    except StoreError as away:
+        return here.url, f"now it does not answer: {away.message}"
 
 
 async def _saved(bench: Bench, session: Session) -> None:

@@ -340,7 +340,7 @@ def about_session(header: Header) -> str:
         return f"damaged: {header.damaged}"
     head = header.headline
     count = f"{head.messages} message" + "s" * (head.messages != 1)
-    model = f"{head.provider}/{head.model}" if head.provider else ""
+    model = f"{head.provider}/{head.model}" if head.provider else head.model
     return " · ".join(filter(None, (count, local(head.updated, DAY), model)))
 
 

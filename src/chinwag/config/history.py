@@ -36,7 +36,7 @@ class History:
         self._private = private
         self._added: set[str] = set()
         self._lines: list[str] | None = None
-        self._end = _Place(0, 0)
+        self._end = _NOTHING
         self._own: list[str] = []  # added here, and not yet met in the file
         self._writing = threading.Lock()
 
@@ -57,6 +57,8 @@ class History:
         before, there = self._end, _place(self._path)
         if there == before:
             return
+        if before == _NOTHING:
+            before = before._replace(inode=there.inode)
         if there.inode != before.inode or there.size < before.size:
             self._end = there
             self._own.clear()
@@ -104,11 +106,14 @@ class _Place(NamedTuple):
     size: int
 
 
+_NOTHING: Final = _Place(0, 0)
+
+
 def _place(path: Path) -> _Place:
     try:
         found = path.stat()
     except OSError:
-        return _Place(0, 0)
+        return _NOTHING
     return _Place(found.st_ino, found.st_size)
 
 

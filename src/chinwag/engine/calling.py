@@ -6,6 +6,7 @@ that led to it, are kept as safely as what a person said.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -76,9 +77,20 @@ class Calling(Shelf):
 
     async def on_record(self, hear: Ear) -> None:
         """Returns when the calls are safe, or known not to be savable now."""
-        through = len(self.session)
-        if self._on_disk and not await self._keeper.safe(self.session.id, through, SAVE_PATIENCE):
+        if self._on_disk and not await self._is_safe(self.session.id, len(self.session)):
             hear(Notice("the calls could not be saved yet; they run all the same", Level.WARNING))
+
+    async def _is_safe(self, session_id: str, through: int) -> bool:
+        """Whether entries up to ``through`` come to be on stable storage in time.
+
+        Where another program changed that session, all of it is written anew in a fork: then there.
+        """
+        if await self._keeper.safe(session_id, through, SAVE_PATIENCE):
+            return True
+        for _ in range(2):  # what the keeper reported meanwhile is heard in another task
+            await asyncio.sleep(0)
+        here = self.session
+        return here.id != session_id and await self._keeper.safe(here.id, len(here), SAVE_PATIENCE)
 
     async def put_away(self, data: bytes, hear: Ear) -> str:
         """Keep a long output beside the session; its SHA-256, "" where it cannot be kept."""

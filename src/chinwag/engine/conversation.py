@@ -24,7 +24,6 @@ from chinwag.context.drafting import DraftCount
 from chinwag.engine import request as requests
 from chinwag.engine.asking import Asking, CouldNotAsk
 from chinwag.engine.budget import Purse
-from chinwag.engine.calling import SAVE_PATIENCE
 from chinwag.engine.fitting import Fitting
 from chinwag.engine.models import Key, Models
 from chinwag.engine.promises import Directory, Keeper, Knowledge, Meter, Nothing, Retrying
@@ -255,7 +254,7 @@ class Conversation(Sending):
 
         async def leave() -> None:
             nonlocal known
-            if not known and not await self._keeper.safe(session, n, SAVE_PATIENCE):
+            if not known and not await self._is_safe(session, n):
                 text = f"{what} could not be saved yet; asking all the same"
                 hear(Notice(text, Level.WARNING))
             known = True  # a second attempt need not say it again

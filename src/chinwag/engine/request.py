@@ -177,6 +177,21 @@ def _seen(message: Message, profile: Profile) -> Message:
     return Message(message.role, tuple(parts), message.name)
 
 
+def unanswered(session: Session) -> tuple[str, ...]:
+    """The tools whose call is the last that happened and was never answered, in their order."""
+    answered: set[str] = set()
+    for _, entry in session.back():
+        match entry:
+            case ToolReturned(result=result):
+                answered.add(result.id)
+            case AssistantSaid(parts=parts, status=Status.COMPLETE):  # a cut call never begins
+                calls = (p for p in parts if isinstance(p, Call) and p.id not in answered)
+                return tuple(dict.fromkeys(call.name for call in calls))
+            case _:
+                break
+    return ()
+
+
 def _answered(messages: Iterable[Message]) -> Iterator[Message]:
     """Every call answered once and at once; results nobody asked for are left out."""
     taken: set[str] = set()

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from chinwag.engine.promises import Keeper
+from chinwag.engine.request import unanswered
 from chinwag.errors import ChinwagError, SessionLocked, SessionNotFound, UsageError
 from chinwag.stores.base import Stored
 from chinwag.talk.entry import AnyEntry, Titled
@@ -185,6 +186,9 @@ class Shelf(ABC):
         if stored.rescued is not None:
             self.settle(stored.rescued, hear)
             self._keeper.part_end(self.session.id)
+        if not self.session.birth.imported and (names := unanswered(self.session)):
+            text = f"no result of {', '.join(names)} was kept: if it ran, it was cut off"
+            hear(Notice(f"{text} - /continue lets the model go on", Level.WARNING))
 
     async def _let_go(self, left: _Left) -> None:
         """Others may write the session we leave, as soon as all that we said there is safe."""
@@ -373,7 +377,7 @@ class Shelf(ABC):
         self._put(self._copied(old, f"{old.title} (conflict)"), 0)
         hear(Opened(self.session))
         # Behind it: a screen draws another session from its beginning, without what was told.
-        text = "another program changed this session: what you said since goes on in a fork"
+        text = "another program changed or removed this session: all you have goes on in a fork"
         hear(Notice(text, Level.WARNING))
         self.hand_over()
 

@@ -15,7 +15,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from chinwag.errors import ChinwagError
+from chinwag.errors import GOES_ON, ChinwagError
 from chinwag.talk.delta import AnyDelta, CallDelta, Ended, TextDelta, ThinkingDelta
 from chinwag.talk.draft import Draft
 from chinwag.talk.entry import AssistantSaid, Status
@@ -76,6 +76,8 @@ class _Heard:
     def outcome(self, error: ChinwagError | None, *, stopped: bool) -> Outcome:
         seconds = self._clock() - self._begun
         status = _status(self._draft, error, stopped=stopped)
+        if error is not None and not self._draft.text:
+            error.hint = error.hint.replace(GOES_ON, "")  # there is nothing to go on from
         return Outcome(self._draft, status, error, seconds, self._first)
 
 

@@ -174,10 +174,15 @@ class Windows:
         if news.begun_anew or news.after > len(talk.session):
             beside(self._tasks, self._read_again())
             return
+        # An answer may have been settled between the look at its pieces and the one at the entries.
+        over = any(entry.id == news.part for entry in news.entries)
+        if over:
+            self._overhear(news.part, news.deltas)
         for n, entry in enumerate(news.entries, news.after):
             self._tell_rest(entry)
             talk.overhear(n, (entry,), self._hear)
-        self._overhear(news.part, news.deltas)
+        if not over:
+            self._overhear(news.part, news.deltas)
         self._mind_holder(news.holder)
 
     async def _read_again(self) -> None:

@@ -17,7 +17,7 @@ _SAID: Final = tuple(
         (r"/retry asks again, /continue goes on from here", 'run it again, or chat -c "go on"'),
         (r"/retry asks again", "run it again"),
         (r"/continue goes on$", 'chat -c "go on" continues it'),
-        (r"/continue lets it go on", 'chat -c "go on" lets it go on'),
+        (r"/continue lets (it|the model) go on", r'chat -c "go on" lets \1 go on'),
         (r"choose another model with /model", "choose another model with -m"),
         (r"(a model with a larger window): /model", r"\1: -m"),
         (r"/set shows the options that are sent", "--dry-run shows what is sent"),
@@ -53,7 +53,7 @@ _CALLED: Final = tuple(
     (re.compile(pattern), instead)
     for pattern, instead in (
         (r"/continue goes on from here", 'chat.send("go on") goes on from here'),
-        (r"/continue (goes on$|lets it go on)", r"chat.send() \1"),
+        (r"/continue (goes on$|lets (?:it|the model) go on)", r"chat.send() \1"),
         (r"choose another model with /model", "choose another model: chat.switch(NAME)"),
         (r"(a model with a larger window): /model", r"\1: chat.switch(NAME)"),
         (r"/set shows the options that are sent", "chat.set(NAME=None) leaves an option out"),

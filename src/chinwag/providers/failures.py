@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from chinwag.errors import (
+    GOES_ON,
     BadRequest,
     ContextOverflow,
     KeyRefused,
@@ -164,7 +165,7 @@ def cut(where: Where) -> ProviderError:
     return _broken(
         where,
         f"the answer from {where.endpoint} was cut off before its end",
-        "/retry asks again, /continue goes on from here",
+        f"/retry asks again{GOES_ON}",
     )
 
 
@@ -172,7 +173,7 @@ def stalled(where: Where, seconds: float) -> ProviderError:
     return _broken(
         where,
         f"{where.endpoint} has sent no piece of the answer for {seconds:g} s",
-        "/retry asks again, /continue goes on from here",
+        f"/retry asks again{GOES_ON}",
     )
 
 
@@ -217,7 +218,7 @@ def given_up(where: Where, reason: str) -> ProviderError:
     return _broken(
         where,
         _clean(f"{where.endpoint} gave the answer up ({reason[:40]})", where),
-        "/retry asks again, /continue goes on from here",
+        f"/retry asks again{GOES_ON}",
     )
 
 

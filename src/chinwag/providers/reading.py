@@ -1,8 +1,9 @@
 """The bytes of one answer, to deltas: framing, sniffing and caps together; pure, no waiting.
 
 Invariants: what the first byte shows decides how the rest is read, whatever the content type says:
-``<`` is a web page, ``{`` or ``[`` where events were due is a whole answer, anything else is the
-stream that was asked for. Nothing is read without bound: not a line, not a whole body, not an
+``<`` is a web page, ``{`` or ``[`` where events were due is a whole answer, and so is one of these
+alone on its line where a value on each line was due; anything else is the stream that was asked
+for. Nothing is read without bound: not a line, not a whole body, not an
 answer, not events that say nothing. However the bytes are cut, the same deltas come out. An answer
 which the server itself calls given up is not a complete one, and neither is a bare end without a
 word.
@@ -150,12 +151,19 @@ class Reading:
         return []
 
     def _sniffed(self, held: bytes) -> str:
-        start = held.removeprefix(_BOM).lstrip()[:1]
+        body = held.removeprefix(_BOM).lstrip()
+        start = body[:1]
         if not start or _BOM.startswith(held):
             return "stream" if len(held) > _PAGE_CAP else ""
         if start == b"<":
             return "page"
-        return "whole" if start in (b"{", b"[") and self._events is not None else "stream"
+        if start not in (b"{", b"["):
+            return "stream"
+        if self._events is not None:
+            return "whole"
+        # No line of a stream ends behind its first brace: one value, printed to be looked at.
+        after = body[1:].lstrip(b" \t")[:1]
+        return "whole" if after in (b"\n", b"\r") and after else "stream" if after else ""
 
     def _keep(self, chunk: bytes) -> None:
         self._body += chunk

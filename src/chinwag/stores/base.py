@@ -18,7 +18,9 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from operator import attrgetter
 from pathlib import Path
 from typing import Self, TypeAlias
 
@@ -301,6 +303,21 @@ def _apart(found: Sequence[Header], wanted: str) -> Iterator[str]:
         yield header.id if shared else header.name
 
 
+_LAST_USED = attrgetter("headline.updated", "id")
+
+
+def last_used_first(found: list[Header]) -> list[Header]:
+    """``found`` sorted as every list shows it.
+
+    A time that is still to come, or is no time, was written under a clock that was wrong or by
+    another hand: it comes last, for it says nothing of when the session was used.
+    """
+    found = sorted(found, key=_LAST_USED, reverse=True)
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    doubtful = next((n for n, h in enumerate(found) if h.headline.updated < tomorrow), 0)
+    return found[doubtful:] + found[:doubtful] if doubtful else found
+
+
 def resolve(name: str, headers: Iterable[Header]) -> Header:
     """The session somebody means by ``name``: an id, a title, its slug, or a unique prefix of one.
 
@@ -316,7 +333,7 @@ def resolve(name: str, headers: Iterable[Header]) -> Header:
         lambda h: slug(h.headline.title) == key != "",
     ):
         if found := [h for h in pool if match(h)]:
-            return max(found, key=lambda h: (h.headline.updated, h.id))
+            return last_used_first(found)[0]
     starts = [h for h in pool if h.id.startswith(wanted) or (key and h.name.startswith(key))]
     if len(starts) == 1:
         return starts[0]

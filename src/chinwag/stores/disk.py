@@ -304,7 +304,10 @@ def in_words(path: Path) -> Iterator[None]:
         yield
     except NotOurs as odd:
         raise SessionUnreadable(
-            f"{path.name} is not used: {odd}", hint="move it away if it is not yours"
+            f"{path.name} is not used: {odd}",
+            hint="if it is yours, move a copy of it to its place; else move it away"
+            if "link" in str(odd)
+            else "move it away if it is not yours",
         ) from None
     except OSError as error:
         raise explained(error, path.parent) from error

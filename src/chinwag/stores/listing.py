@@ -18,11 +18,11 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Collection, Mapping
-from operator import attrgetter
 from pathlib import Path
 
 import msgspec
 
+from chinwag.stores.base import last_used_first
 from chinwag.stores.disk import Disk, NotOurs, make_folder, write_all
 from chinwag.stores.haste import no_collecting
 from chinwag.stores.names import is_id
@@ -44,7 +44,6 @@ class _Row(msgspec.Struct, frozen=True, array_like=True):
     header: Header
 
 
-_LAST_USED = attrgetter("headline.updated", "id")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[_Row]).decode
 
@@ -67,9 +66,7 @@ class Listing:
         """The lines of the sessions among ``files`` (by name, as `Disk.scan` gives them), last
         used first. ``read`` opens one, None if it is not there; ``always`` are not remembered."""
         with no_collecting():
-            found = self._found(files, read, always)
-            found.sort(key=_LAST_USED, reverse=True)
-        return found
+            return last_used_first(self._found(files, read, always))
 
     def _found(
         self,

@@ -19,7 +19,14 @@ from chinwag.errors import (
     UsageError,
 )
 from chinwag.stores import part_form
-from chinwag.stores.base import TRASH_DAYS, PartHead, SessionStore, Stored, Trashed
+from chinwag.stores.base import (
+    TRASH_DAYS,
+    PartHead,
+    SessionStore,
+    Stored,
+    Trashed,
+    last_used_first,
+)
 from chinwag.stores.names import not_there
 from chinwag.talk import codec
 from chinwag.talk.delta import AnyDelta
@@ -83,7 +90,7 @@ class MemoryStore(SessionStore):
 
     def headers(self) -> list[Header]:
         found = [_header(kept) for kept in self._sessions.values()]
-        return sorted(found, key=lambda h: (h.headline.updated, h.id), reverse=True)
+        return last_used_first(found)
 
     # -- the trash, which ends with the program as well ----------------------------------------
 

@@ -229,7 +229,10 @@ def _compare(target: SessionStore, version: _Version) -> None:
 
 
 def _alike(there: Headline, meant: Headline) -> bool:
-    """Whether a list would show the same; a store may cut very long titles."""
+    """Whether a list would show the same; a store may cut very long titles, and lines of before
+    told no model where none was chosen."""
+    if not (there.model or meant.provider):
+        meant = msgspec.structs.replace(meant, model="")
     return _shown(there) == _shown(meant)
 
 

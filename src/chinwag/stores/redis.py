@@ -40,7 +40,15 @@ from chinwag.stores import part_form
 from chinwag.stores import redis_lease as holding
 from chinwag.stores import redis_rows as rows_of
 from chinwag.stores import redis_scripts as at_once
-from chinwag.stores.base import TRASH_DAYS, PartHead, SessionStore, Stored, Trashed, conflict
+from chinwag.stores.base import (
+    TRASH_DAYS,
+    PartHead,
+    SessionStore,
+    Stored,
+    Trashed,
+    conflict,
+    last_used_first,
+)
 from chinwag.stores.names import is_id, not_there
 from chinwag.stores.redis_address import demand_library, parse
 from chinwag.stores.redis_blobs import Blobs
@@ -253,7 +261,7 @@ class RedisStore(SessionStore):
         if stale:
             with contextlib.suppress(StoreError):  # only tidying
                 self._link.script(at_once.UNLIST, [SESSIONS], [DAY, *stale])
-        return sorted(found, key=lambda h: (h.headline.updated, h.id), reverse=True)
+        return last_used_first(found)
 
     def _headers(self, ids: Sequence[str]) -> list[Header | None]:
         places = [(name, key(name, "head"), key(name, "entries")) for name in ids]

@@ -347,11 +347,15 @@ class Saver:
 
     def _refuse(self, session_id: str, line: Line) -> None:
         with self._turn:
-            entries = tuple(entry for batch in line.waiting for entry in batch.entries)
-            line.waiting.clear()
+            refused = list(line.waiting)
             line.reason, line.refused = "", True
-            told, line.waiters = line.waiters, []
+        entries = tuple(entry for batch in refused for entry in batch.entries)
+        # The report first, as above: whoever hears that it is not safe finds why in the queue.
         self._tell(ConflictReport(session_id, entries, line.lost))
+        with self._turn:
+            for _ in refused:
+                line.waiting.popleft()
+            told, line.waiters = line.waiters, []
         for waiter in told:
             waiter.tell(safe=False)
 

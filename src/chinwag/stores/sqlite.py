@@ -35,7 +35,15 @@ from chinwag.errors import (
 )
 from chinwag.stores import document as doc
 from chinwag.stores import part_form
-from chinwag.stores.base import TRASH_DAYS, PartHead, SessionStore, Stored, Trashed, conflict
+from chinwag.stores.base import (
+    TRASH_DAYS,
+    PartHead,
+    SessionStore,
+    Stored,
+    Trashed,
+    conflict,
+    last_used_first,
+)
 from chinwag.stores.database import Database, Kind
 from chinwag.stores.disk import Disk
 from chinwag.stores.locks import Locks
@@ -194,7 +202,7 @@ class SqliteStore(SessionStore):
     def headers(self) -> list[Header]:
         with self._base.view() as db:
             rows = _all(db, _LIVE + _LAST_USED)
-        return [_header(row) for row in rows]
+        return last_used_first([_header(row) for row in rows])
 
     # -- the trash ----------------------------------------------------------------------------
 

@@ -369,11 +369,13 @@ class Session:
 
     def headline(self) -> Headline:
         last = self.entries[-1] if self.entries else None
+        # Who answered, where nobody was chosen here: what was imported names its models so.
+        spoke = None if self.model else self.last_answer
         return Headline(
             title=self.title,
             named=bool(self.title_set),
             provider=self.provider,
-            model=self.model,
+            model=spoke.model if spoke else self.model,
             messages=self.tally.messages,
             tokens=self.tally.tokens,
             updated=(last.at if last else "") or self.birth.created,  # imports may know no times
@@ -385,7 +387,8 @@ def glimpse(birth: Birth, headline: Headline, entries: Iterable[AnyEntry], base:
     base+1…, what came before is not here. Only for showing: nothing may be settled on it."""
     session = Session(birth, base)
     session.title_set = headline.title
-    session.provider, session.model = headline.provider, headline.model
+    if headline.provider:  # without one it only tells who answered: nobody is chosen by that
+        session.provider, session.model = headline.provider, headline.model
     return fold_all(session, entries)
 
 

@@ -44,6 +44,26 @@ async def test_newlines_are_typed_in_four_ways_and_none_sends():
         assert desk.handled == ["a\nb\nc\nd\ne"]
 
 
+async def test_up_finds_what_another_window_has_sent_meanwhile():
+    desk = FakeDesk()
+    desk.lines.append("long ago")
+    async with pilot(desk) as p:
+        await p.type("mine")
+        await p.press("enter")
+        desk.lines += ["mine", "theirs", "theirs too"]
+        await p.type("dra")
+        await p.press("up")
+        assert p.shell.buffer.text == "theirs too"
+        desk.lines.append("in the middle of a walk")
+        await p.press("up", "up", "up")
+        assert p.shell.buffer.text == "long ago"
+        await p.press("down", "down", "down", "down")
+        assert p.shell.buffer.text == "dra"
+        await p.press("up")
+        assert p.shell.buffer.text == "in the middle of a walk"
+        assert desk.remembered == ["mine"]
+
+
 async def test_a_paste_never_sends_and_a_long_one_is_folded_and_sent_whole():
     desk = FakeDesk(script={})
     whole = "\n".join(f"line {n}" for n in range(214))

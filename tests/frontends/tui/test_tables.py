@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chinwag.frontends.tui.cards import asked, returned, summary
+from chinwag.frontends.tui.cards import asked, opened, returned, summary
 from chinwag.frontends.tui.drawing import Folds
 from chinwag.frontends.tui.markdown import render
 from chinwag.frontends.tui.rendering import Renderer
@@ -116,6 +116,7 @@ def test_folded_a_call_and_its_result_are_a_line_each(columns):
 def test_open_they_show_everything():
     folds = Folds(80, tools=True)
     assert words(asked("f", '{"a": 1}', folds)) == ["    → f", "    {", '      "a": 1', "    }"]
-    shown = words(returned(Result("c", "f", "one\n\ntwo\n"), 0.0, folds))
+    stretches = opened(Result("c", "f", "one\n\ntwo\n"), 0.0, folds)
+    shown = words([line for stretch in stretches for line in stretch.lines()])
     assert shown == ["    ← f", "    one", "", "    two"]
     assert words(returned(Result("c", "f", ""), 0.0, Folds(80))) == ["    ← f: nothing"]

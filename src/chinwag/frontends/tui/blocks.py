@@ -14,6 +14,8 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from chinwag.frontends.tui import cutting
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,6 +26,10 @@ LONG = 1000
 """A paragraph of more characters is cut inside."""
 SURE = 200
 """So many characters of a line are enough to know what it is."""
+GIANT = 4000
+"""A line of code with more characters is given out in parts; it ends no fence."""
+WEIGHED = 500
+"""By so many characters an open block has grown when it is weighed again."""
 
 GUARD = "a "
 """Put before the rest of a cut paragraph, so that it is read as one whatever it begins with."""
@@ -34,8 +40,10 @@ class Section(NamedTuple):
 
     ``kind`` is `blocks` (whole blocks), `item` (one item of a list, numbered ``start`` unless that
     is None), `words` (a part of a paragraph whose rest follows), `rest` (the end of one that was
-    cut), `fence` (a line that opens a fence), `code` (a line in it), `defines` (a link definition,
-    which stands in some block too). ``gap``: a blank line belongs before it.
+    cut), `fence` (a line that opens a fence), `code` (a line in it), `long` (a part of a giant
+    line of code) and `long end`, `defines` (a link definition, which stands in some block too),
+    `written` (a part of a block that is too much to be laid out) and `written end`. ``gap``: a
+    blank line belongs before it.
     """
 
     kind: str
@@ -85,6 +93,9 @@ _CJK = "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
 _ANYWHERE = re.compile(rf"(?<=[!-~])(?=[!-~])|(?<=[{_CJK}])(?=[{_CJK}])")
 
 
+_NEVER_TOO_MUCH = (_In.NOTHING, _In.TEXT, _In.FENCE)
+
+
 class Scanner:
     """Reads a growing text and gives out what is finished."""
 
@@ -105,6 +116,9 @@ class Scanner:
         self.start: int | None = None  # the number of the open item
         self.gap = True
         self.in_words = False
+        self.in_long = False  # the unfinished line is a giant one of code
+        self.as_written = False  # the open block is too much to be laid out
+        self._weighed = 0
 
     @property
     def rest(self) -> str:
@@ -131,9 +145,23 @@ class Scanner:
         if len(text) - at >= SURE and not self._judged and self._fence is None:
             self._judge(text, at, text[at:])
             self._judged = True
-        if self._judged:
+        if self._judged and self._fence is None:
             self._cut_words(text, len(text))
-        return self._given(text, at)
+            self._give_up(text, len(text))
+        return self._given(text, self._in_line(text, at))
+
+    def _in_line(self, text: str, at: int) -> int:
+        """Of a fence's unfinished line nothing need be kept that has been given out."""
+        if self._fence is None:
+            return at
+        if self._judged:  # the line that opened it
+            self._begin = len(text)
+            return len(text)
+        while len(text) - at > GIANT:
+            self._out.append(Section("long", text[at : at + GIANT]))
+            self.in_long = True
+            self._begin = at = at + GIANT
+        return at
 
     def end(self) -> list[Section]:
         """The text is complete."""
@@ -178,9 +206,16 @@ class Scanner:
             self._begin = at
         elif self._kind is _In.TEXT and at - self._begin > LONG:
             self._cut_words(text, at)
+        elif self._kind is not _In.TEXT:
+            self._give_up(text, at)
 
     def _code(self, fence: Fence, line: str) -> None:
-        if fence.closes(line):
+        if self.in_long or len(line) > GIANT:
+            parts = [line[at : at + GIANT] for at in range(0, len(line), GIANT)] or [""]
+            self._out += [Section("long", part) for part in parts[:-1]]
+            self._out.append(Section("long end", parts[-1]))
+            self.in_long = False
+        elif fence.closes(line):
             self._fence, self._kind = None, _In.NOTHING
         else:
             self._out.append(Section("code", fence.content(line)))
@@ -272,26 +307,61 @@ class Scanner:
 
     def _cut(self, text: str, at: int) -> None:
         """The open block ends at ``at``."""
+        if self._kind is not _In.TEXT or not self.in_words:
+            self._give_up(text, at, ends=True)
         source = text[self._begin : at]
         self._begin = at
-        if source and not source.isspace():
+        if self.as_written:
+            self._out.append(Section("written end", source, self.gap))
+        elif source and not source.isspace():
             whole = "item" if self._kind is _In.LIST else "blocks"
             kind = "rest" if self.in_words else whole
             self._out.append(Section(kind, source, self.gap, self.start))
-        self.in_words = False
+        self.in_words = self.as_written = False
+        self._weighed = 0
+
+    def _give_up(self, text: str, limit: int, *, ends: bool = False) -> None:
+        """Give out what is too much to be laid out piece by piece, as it was written."""
+        if self._kind in _NEVER_TOO_MUCH and not (ends and self._kind is _In.TEXT):
+            return
+        if not self.as_written and not self._is_too_much(text, limit, ends=ends):
+            return
+        if not self.as_written and self.in_words:
+            self._out.append(Section("rest", "", self.gap))
+            self.in_words, self.gap = False, True
+        self.as_written = True
+        while end := cutting.place(text, self._begin, limit):
+            self._out.append(Section("written", text[self._begin : end], self.gap))
+            self._begin, self.gap = end, False
+
+    def _is_too_much(self, text: str, limit: int, *, ends: bool) -> bool:
+        size = limit - self._begin
+        if not ends and size < self._weighed + WEIGHED:
+            return False
+        self._weighed = size
+        return cutting.weight(text[self._begin : limit]) > cutting.HEAVY
 
     def _cut_words(self, text: str, limit: int) -> None:
         """Cut what is long of a paragraph, at blanks or, where there are none, anywhere."""
         while self._kind is _In.TEXT and limit - self._begin > LONG:
             at = self._begin
             found = _BLANK.search(text, at + LONG, min(limit, at + 2 * LONG))
-            if found is None and limit - at > 2 * LONG:
-                found = _ANYWHERE.search(text, at + 2 * LONG, limit)
-            if found is None:
+            end = found.end() if found is not None else _anywhere(text, at + 2 * LONG, limit)
+            if not end:
                 return
-            self._out.append(Section("words", text[at : found.end()], self.gap))
-            self._begin = found.end()
+            self._out.append(Section("words", text[at:end], self.gap))
+            self._begin = end
             self.gap, self.in_words = False, True
+
+
+def _anywhere(text: str, begin: int, limit: int) -> int:
+    """Where a text without blanks is cut; 0 while that is not known."""
+    found = _ANYWHERE.search(text, begin, min(limit, begin + LONG)) if limit > begin else None
+    if found is not None and found.end() < limit:
+        return found.end()
+    if limit - begin <= LONG + cutting.SLACK:
+        return 0
+    return cutting.seam(text, begin, begin + cutting.SLACK) or begin
 
 
 def _indent(line: str) -> int:

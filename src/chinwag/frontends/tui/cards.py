@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from chinwag.frontends.tui.drawing import Folds, indented, margin, one, plain
-from chinwag.frontends.tui.stretch import Line
+from chinwag.frontends.tui import cutting
+from chinwag.frontends.tui.drawing import Folds, indented, long, margin, one, plain
+from chinwag.frontends.tui.stretch import Line, Stretch
 from chinwag.talk.message import Result
 from chinwag.text.cells import width
 
@@ -29,16 +30,20 @@ def asked(name: str, arguments: str, folds: Folds) -> list[Line]:
     return [*head, *plain(_spread(arguments), columns, "class:meta")]
 
 
+def asked_whole(name: str, arguments: str, folds: Folds) -> list[Stretch]:
+    """As `asked`, of arguments of any length."""
+    if not folds.tools or len(arguments) <= cutting.PIECE:
+        return [Stretch(asked(name, arguments, folds))]
+    head = asked(name, "", folds)[:1]
+    return [Stretch(head), *long(_spread(arguments), folds.columns, "class:meta")]
+
+
 def returned(result: Result, seconds: float, folds: Folds) -> list[Line]:
-    """What came back: its first line and how many more; open, all of it."""
+    """What came back, folded: its first line and how many more."""
     columns = folds.columns
-    style = "class:failure" if result.is_error else "class:hint"
+    style = _style(result)
     count = result.content.rstrip("\n").count("\n") + 1
     figures = [f"{seconds:.1f} s"] if seconds >= 0.05 else []
-    if folds.tools:
-        label = " · ".join([one(result.name, columns // 2) or "result", *figures])
-        head = indented([[(style, f"← {one(label, columns - margin(columns) - 3)}")]], columns)
-        return [*head, *plain(result.content.rstrip("\n"), columns, style)]
     if count > 1:
         figures.append(f"{count:,} lines, Ctrl+O shows")
     more = "".join(f" · {figure}" for figure in figures)
@@ -48,6 +53,19 @@ def returned(result: Result, seconds: float, folds: Folds) -> list[Line]:
     name = f"{result.name}: " if result.name else ""
     first = name + (result.content.strip().split("\n", 1)[0] or "nothing")
     return indented([[(style, f"← {one(first, room - width(more))}{more}")]], columns)
+
+
+def opened(result: Result, seconds: float, folds: Folds) -> list[Stretch]:
+    """All of what came back."""
+    columns, style = folds.columns, _style(result)
+    figures = [f"{seconds:.1f} s"] if seconds >= 0.05 else []
+    label = " · ".join([one(result.name, columns // 2) or "result", *figures])
+    head = indented([[(style, f"← {one(label, columns - margin(columns) - 3)}")]], columns)
+    return [Stretch(head), *long(result.content.rstrip("\n"), columns, style)]
+
+
+def _style(result: Result) -> str:
+    return "class:failure" if result.is_error else "class:hint"
 
 
 def besides(note: str, size: int, folds: Folds) -> list[Line]:

@@ -6,8 +6,11 @@ columns.
 
 from __future__ import annotations
 
+from functools import partial
+
+from chinwag.frontends.tui import cutting
 from chinwag.frontends.tui.markdown import drawable
-from chinwag.frontends.tui.stretch import Line
+from chinwag.frontends.tui.stretch import Later, Line, Stretch
 from chinwag.text.cells import clip, for_screen, width, wrap
 from chinwag.text.safe import safe_line
 
@@ -39,6 +42,14 @@ def plain(text: str, columns: int, style: str = "") -> list[Line]:
     room = max(1, columns - margin(columns) - 1)
     lines = [[(style, line)] if line else [] for line in wrap(drawable(text), room)]
     return indented(lines, columns)
+
+
+def long(text: str, columns: int, style: str = "") -> list[Stretch]:
+    """As `plain`, of a text of any length: in stretches that are made when they are seen."""
+    return [
+        Later(partial(plain, piece, columns, style), 1 + piece.count("\n") + len(piece) // columns)
+        for piece in cutting.pieces(text)
+    ]
 
 
 def one(text: str, columns: int) -> str:

@@ -17,6 +17,8 @@ MOST_LINES = 40
 """Of a longer answer the end is left out."""
 MOST_LETTERS = 100_000
 """More are not even looked at: nobody waits for that when leaving."""
+MOST_WIDE = 10_000
+"""Nor more of a text that is not plain ASCII: measuring it takes ten times as long."""
 
 
 def farewell(session: Session, columns: int, *, saved: bool = True) -> str:
@@ -30,7 +32,8 @@ def farewell(session: Session, columns: int, *, saved: bool = True) -> str:
         return f"chat --resume {_name(session)}\n" if saved and elsewhere else ""
     out: list[str] = []
     if asked is not None:
-        out += [clip(f"› {line}", columns) for line in _lines(asked.text, columns - 2)[:4]]
+        lines = _lines(asked.text[:MOST_WIDE], columns - 2)
+        out += [clip(f"› {line}", columns) for line in lines[:4]]
     if answered is not None:
         out += ["", *_answer(answered, columns)]
     if saved:
@@ -50,9 +53,10 @@ def _last_exchange(session: Session) -> tuple[UserSaid | None, AssistantSaid | N
 
 def _answer(entry: AssistantSaid, columns: int) -> list[str]:
     text = entry.text.strip()
-    lines = _lines(text[:MOST_LETTERS], columns)
+    most = MOST_LETTERS if text.isascii() else MOST_WIDE
+    lines = _lines(text[:most], columns)
     if len(lines) > MOST_LINES:
-        left = f"{len(lines) - MOST_LINES} " if len(text) <= MOST_LETTERS else "many "
+        left = f"{len(lines) - MOST_LINES} " if len(text) <= most else "many "
         lines = [*lines[:MOST_LINES], f"… {left}more lines"]
     if entry.status is not Status.COMPLETE:
         lines.append(f"({entry.status})")

@@ -75,6 +75,9 @@ def _broken(pieces: Pieces, room: int) -> list[Line]:
 
 def _parts(text: str, left: int, room: int) -> list[tuple[str, bool]]:
     """``text`` cut to what is left of a line and then to whole lines; True begins a new line."""
+    if text.isascii() and text.isprintable():  # a cell for each letter
+        rows = [(text[at : at + room], True) for at in range(left, len(text), room)]
+        return [(text[:left], False), *rows] if left > 0 else rows
     out: list[tuple[str, bool]] = []
     held, begins = "", False
     for cluster in clusters(text):

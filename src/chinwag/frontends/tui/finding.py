@@ -265,11 +265,21 @@ class Finder:
             for at in reversed(there) if by < 0 else there:
                 if (at - origin[0]) * by < 0:
                     continue
-                lines = hit_lines(self._lines(self._seen.state, at), wanted) or [0]
+                lines = self._hits(at, wanted) or [0]
                 fit = [n for n in lines if at != origin[0] or (n - origin[1]) * by > 0]
                 if fit:
                     return at, fit[-1 if by < 0 else 0]
         return None
+
+    def _hits(self, at: int, wanted: re.Pattern[str]) -> list[int]:
+        """The lines of item ``at`` in which something fits; about those, in a giant one."""
+        state = self._seen.state
+        if not self._seen.transcript.is_giant(state, at):
+            return hit_lines(self._lines(state, at), wanted)
+        said = text_of(state.items[at])
+        height = sum(self._seen.transcript.heights(state, at, self._size()[0]))
+        lines = (found.start() * height // len(said) for found in wanted.finditer(said))
+        return list(dict.fromkeys(lines))
 
     def _view_of(self, place: Place) -> Anchor | None:
         """Where the view begins so that the place is seen: as it is where it is seen already."""
@@ -286,15 +296,19 @@ class Finder:
     def _anchor(self, place: Place) -> Anchor:
         line = place[1]
         stretches = self._seen.transcript.stretches(self._seen.state, place[0], self._size()[0])
+        giant = self._seen.transcript.is_giant(self._seen.state, place[0])
         for n, stretch in enumerate(stretches):
-            if line < len(stretch.lines()):
+            height = stretch.height if giant else len(stretch.lines())
+            if line < height:
                 return Anchor(place[0], line, n)
-            line -= len(stretch.lines())
+            line -= height
         return Anchor(place[0], 0)
 
     def _flat(self, state: UiState, anchor: Anchor) -> int:
         """The line of its item at which an anchor stands."""
         before = self._seen.transcript.stretches(state, anchor.item, self._size()[0])
+        if self._seen.transcript.is_giant(state, anchor.item):
+            return anchor.line + sum(each.height for each in before[: anchor.stretch])
         return anchor.line + sum(len(each.lines()) for each in before[: anchor.stretch])
 
     def _last_seen(self, state: UiState) -> Place:
@@ -313,4 +327,6 @@ class Finder:
         return END, END
 
     def _lines(self, state: UiState, at: int) -> list[Line]:
+        if self._seen.transcript.is_giant(state, at):
+            return []  # it is found as a whole: to lay out all of it would hold up the keys
         return self._seen.transcript.lines(state, at, self._size()[0])

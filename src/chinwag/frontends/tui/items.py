@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias, assert_never
 
-from chinwag.frontends.tui import cards, compare
+from chinwag.frontends.tui import cards, compare, cutting
 from chinwag.frontends.tui.drawing import (
     Folds,
     clipped,
     header,
     indented,
+    long,
     margin,
     numbered,
     one,
@@ -61,6 +62,10 @@ def laid(item: Said | Told, folds: Folds, markdown: Markdown, page: Markdown) ->
     if isinstance(item, Told):
         return [*_told(item, folds.columns, page), Stretch([[]])]
     entry = item.entry
+    if isinstance(entry, UserSaid) and len(entry.text) > cutting.PIECE:
+        return [*_asked(item.n, entry, folds.columns), Stretch([[]])]
+    if isinstance(entry, ToolReturned) and folds.tools:
+        return _opened(entry, folds)
     if isinstance(entry, AssistantSaid):
         return answer_laid(item.n, entry, folds, markdown, item.of)
     if isinstance(entry, ToolReturned):
@@ -148,6 +153,25 @@ def _said(n: int, entry: AnyEntry, folds: Folds) -> list[Line]:
             return []
 
 
+def _asked(n: int, entry: UserSaid, columns: int) -> list[Stretch]:
+    """A long question: what is seen of it is made."""
+    out = [Stretch([header(str(n), "you", "class:you", clock(entry.at), columns)])]
+    for part in entry.parts:
+        if isinstance(part, Text):
+            out += long(part.text.strip("\n"), columns)
+        else:
+            out.append(Stretch(_user((part,), columns)))
+    return out
+
+
+def _opened(entry: ToolReturned, folds: Folds) -> list[Stretch]:
+    """All of what a tool gave back."""
+    return [
+        *cards.opened(entry.result, entry.seconds, folds),
+        Stretch(cards.besides(entry.note, entry.size, folds)),
+    ]
+
+
 def _left_out(why: str, columns: int, *, count: int = 2) -> str:
     verb = "is" if count == 1 else "are"
     return f"{verb} no longer sent ({one(why, columns)}); /undo takes it back"
@@ -216,9 +240,9 @@ def part_laid(part: AnyPart, folds: Folds, markdown: Markdown) -> list[Stretch]:
         case Text(text=text):
             return markdown(text, columns) if text.strip() else []
         case Thinking(text=text):
-            return [Stretch(thinking(text, len(text), folds, done=True))]
+            return _thought(text, folds)
         case Call(name=name, arguments=arguments):
-            return [Stretch(cards.asked(name, arguments, folds))]
+            return cards.asked_whole(name, arguments, folds)
         case Image() | File() | Result():
             return [Stretch(_user((part,), columns))]
         case _:
@@ -236,6 +260,14 @@ def thinking(text: str, size: int, folds: Folds, *, done: bool) -> list[Line]:
     if not folds.thinking or not text:
         return head
     return [*head, *plain(text.strip("\n"), folds.columns, "class:thinking")]
+
+
+def _thought(text: str, folds: Folds) -> list[Stretch]:
+    """Thinking that is over."""
+    if not folds.thinking or len(text) <= cutting.PIECE:
+        return [Stretch(thinking(text, len(text), folds, done=True))]
+    head = Stretch(thinking("", len(text), folds, done=True))
+    return [head, *long(text.strip("\n"), folds.columns, "class:thinking")]
 
 
 def ending_of(entry: AssistantSaid, columns: int) -> list[Line]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chinwag.frontends.tui import cards, items
-from chinwag.frontends.tui.drawing import Folds, header, margin, plain
+from chinwag.frontends.tui import cards, cutting, items
+from chinwag.frontends.tui.drawing import Folds, header, long, margin, plain
 from chinwag.frontends.tui.markdown import Document
 from chinwag.frontends.tui.state import Live, UiState
-from chinwag.frontends.tui.stretch import Line, Stretch
+from chinwag.frontends.tui.stretch import Stretch
 from chinwag.talk.draft import Block, CallBlock, TextBlock, ThinkingBlock
 from chinwag.talk.entry import AssistantSaid
 
@@ -26,6 +26,8 @@ WORTH = 3
 """Seconds of waiting from which on they are told."""
 ARGUMENTS = 200
 """Pieces of a call's arguments that are shown while they come."""
+ARGUMENT_LETTERS = 8_000
+"""And characters of them."""
 
 
 class LiveLines:
@@ -67,6 +69,8 @@ class LiveLines:
         if not texts or "".join(part.text() for part in texts) != entry.text:
             return None
         if self._setting != (folds.columns, folds.thinking, folds.tools, True):
+            return None
+        if any(part.waiting for part in texts):  # much has come at once: it is taken in in slices
             return None
         done = iter(texts)
 
@@ -130,6 +134,11 @@ class _TextPart(_Part):
         return self._document.stretches
 
     @property
+    def waiting(self) -> bool:
+        """Whether much of it has not been taken in."""
+        return self._document is not None and self._document.waiting
+
+    @property
     def number(self) -> int:
         """The number of the next code block, 0 where nothing is rendered."""
         return self._document.number if self._document else 0
@@ -174,11 +183,14 @@ class _ThinkingPart(_Part):
             return []
         whole, newline, self._open = (self._open + fresh).rpartition("\n")
         if newline:
-            self._wrapped.append(Stretch(self._lines(whole)))
-        return [*self._wrapped, Stretch(self._lines(self._open))]
+            self._wrapped += self._laid(whole)
+        *full, self._open = cutting.pieces(self._open)  # a line without end goes on in the next
+        for piece in full:
+            self._wrapped += self._laid(piece)
+        return [*self._wrapped, *self._laid(self._open)]
 
-    def _lines(self, text: str) -> list[Line]:
-        return plain(text, self._folds.columns, "class:thinking")
+    def _laid(self, text: str) -> list[Stretch]:
+        return long(text, self._folds.columns, "class:thinking")
 
 
 class _CallPart(_Part):
@@ -188,7 +200,7 @@ class _CallPart(_Part):
 
     def take(self, block: Block, *, last: bool) -> bool:  # noqa: ARG002 (its siblings need it)
         if isinstance(block, CallBlock):
-            arguments = "".join(block.pieces[:ARGUMENTS])
+            arguments = "".join(block.pieces[:ARGUMENTS])[:ARGUMENT_LETTERS]
             self._shown = [Stretch(cards.asked(block.name, arguments, self._folds))]
         return False
 

@@ -10,30 +10,36 @@ rendered. Text is made safe here, at places where the door allows a cut.
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from chinwag.frontends.tui import blocks
+from chinwag.frontends.tui import blocks, cutting
 from chinwag.frontends.tui.blocks import Section
 from chinwag.frontends.tui.fences import CodeBlock
-from chinwag.frontends.tui.parts import AHEAD, Blocks, Made, Open, Run, Words
+from chinwag.frontends.tui.parts import AHEAD, Blocks, Made, Open, Run, Words, Written, as_written
 from chinwag.frontends.tui.stretch import Line, Stretch
 from chinwag.text import fences
-from chinwag.text.cells import for_screen, wrap
+from chinwag.text.cells import clip, for_screen
 from chinwag.text.safe import safe
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from chinwag.frontends.tui.rendering import Renderer
 
 Env: TypeAlias = dict[str, Any]
 
-WINDOW = 20_000
-"""So many characters are taken in at once: some 3 ms of work between two looks at the clock."""
+WINDOW = 2_000
+"""So many characters are taken in between two looks at the clock."""
+SLICE = 0.008
+"""Seconds after which a step ends, so that keys come in between."""
 CHAIN = 32
-"""After so many parts of one paragraph (32,000 characters) a line ends, or the end of an endless
+"""After so many thousand characters of one paragraph a line ends, or the end of an endless
 one could not be shown without laying out all of it."""
-HUGE = 20_000
-"""A block of more characters (a table of a thousand rows) is shown as it was written."""
+CHAIN_WEIGHT = 40.0
+"""Or earlier, where its parts are full of markup."""
+GIVEN_UP = "too much markup to lay out: from here on shown as it was written"
 HELD = 600
 """Rendered stretches of one text that are kept; who scrolls further back renders them again."""
 
@@ -41,7 +47,17 @@ HELD = 600
 _CJK = "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
 _SEAM = re.compile(rf"(?<=[\x20-\x7e\n])(?=[\x20-\x7e\n])|(?<=\n)|(?<=[{_CJK}])(?=[{_CJK}])")
 _LOOK_BACK = 400
+_NEAR = 16  # most often there is one so near to the end
 TAB = "    "  # not to the next stop: where that is would depend on how the text was cut
+
+
+def _last_seam(raw: str, begin: int, end: int, after: int) -> int:
+    """The last seam from ``begin`` to ``end`` that lies behind ``after``; 0 where there is none."""
+    last = 0
+    for found in _SEAM.finditer(raw, begin, end + 1):
+        if after < found.start() <= end and found.start() < len(raw):
+            last = found.start()
+    return last
 
 
 def drawable(text: str) -> str:
@@ -70,10 +86,17 @@ class Document:
         self._done: list[Stretch] = []
         self._scanner = blocks.Scanner()
         self._raw = ""
+        self._at = 0  # up to here it has been taken in
         self._block: CodeBlock | None = None
         self.run: Run | None = None
         self._words: Words | None = None
-        self._in_row = 0  # parts of the open paragraph
+        self._in_row = 0  # thousands of characters of the open paragraph
+        self._weight = 0.0  # of those in its last chain
+        self._defined: list[str] = []  # the lines of the open block that only define links
+        self._row = ""  # what stands on the last row of the giant line of code
+        self._after_long = False
+        self._unlaid: list[str] = []  # of the open block that is shown as it was written
+        self._told = False
         self._late = False
         self._open: Open | None = None
         self._held: deque[Made] = deque()
@@ -91,18 +114,25 @@ class Document:
 
     @property
     def waiting(self) -> bool:
-        """Whether there is text that has not been looked at."""
-        return len(self._raw) > _LOOK_BACK
+        """Whether there is much text that has not been looked at."""
+        return len(self._raw) - self._at > WINDOW
 
     def feed(self, text: str) -> None:
         """Take more text; nothing is done with it yet."""
-        self._raw += text
+        self._raw = self._raw[self._at :] + text
+        self._at = 0
         self._open = None
 
     def step(self) -> bool:
-        """Take in a window of the waiting text; True when more of it waits."""
-        self._take(self._seam())
-        return self.waiting
+        """Take in a slice of the waiting text; True when more of it waits."""
+        until = time.perf_counter() + SLICE
+        size = self._seam()
+        while size:
+            self._take(size)
+            size = self._seam() if len(self._raw) - self._at > _LOOK_BACK else 0
+            if time.perf_counter() > until:
+                break
+        return size > 0
 
     def show(self) -> None:
         """Let the open end, and what waits behind the last seam, be seen as it stands.
@@ -110,13 +140,14 @@ class Document:
         Of what waits no more than a window: the rest would be laid out for nothing.
         """
         if self._open is None:
-            rest = self._scanner.rest + drawable(self._raw[:WINDOW])
+            rest = self._scanner.rest + drawable(self._raw[self._at : self._at + WINDOW])
+            rest = self._row + rest if self._scanner.in_long else rest
             self._open = Open(self, rest, self._scanner, self._block, self._words)
 
     def finish(self) -> None:
         """The text is complete."""
-        while self._raw:
-            self._take(min(len(self._raw), self._seam() or len(self._raw)))
+        while left := len(self._raw) - self._at:
+            self._take(min(left, self._seam() or left))
         self._add(self._scanner.end())
         self._open = self._block = None
         if self._late:
@@ -128,20 +159,20 @@ class Document:
 
     def _seam(self) -> int:
         """Up to where the raw text may be made safe now."""
-        raw = self._raw
-        end = min(len(raw), WINDOW)
-        last = 0
-        for found in _SEAM.finditer(raw, max(0, end - _LOOK_BACK), end + 1):
-            if 0 < found.start() <= end and found.start() < len(raw):
-                last = found.start()
-        if not last and raw.endswith("\n") and end == len(raw):
-            return end
-        return last or (end if end == WINDOW else 0)
+        raw, at = self._raw, self._at
+        end = min(len(raw), at + WINDOW)
+        first = max(at, end - _LOOK_BACK)
+        last = _last_seam(raw, max(first, end - _NEAR), end, at) or _last_seam(raw, first, end, at)
+        if not last and end == len(raw) and raw.endswith("\n"):
+            return end - at
+        if not last and end == at + WINDOW:
+            last = cutting.last_seam(raw, first + 1, end) or end
+        return max(0, last - at)
 
     def _take(self, size: int) -> None:
         if size:
-            fresh = drawable(self._raw[:size])
-            self._raw = self._raw[size:]
+            fresh = drawable(self._raw[self._at : self._at + size])
+            self._at += size
             self._add(self._scanner.feed(fresh))
             self._open = None
 
@@ -152,16 +183,50 @@ class Document:
                     self._add_code(section.source)
                 case "fence":
                     self._add_fence(section)
+                case "long" | "long end":
+                    self._add_long(section.source, ends=section.kind == "long end")
                 case "defines":
-                    blocks.parser(inline=False).parse(section.source, self.env)
-                    self._late = self._late or bool(self._done)
+                    self._define(section.source)
+                case "written" | "written end":
+                    self._add_written(section, ends=section.kind == "written end")
                 case "words":
                     self._add_words(section, last=False)
                 case "rest":
                     self._add_words(section, last=True)
                 case _:
-                    self._done.append(Blocks(self, section, self.number))
-                    self._count(section.source)
+                    self._add_blocks(section)
+
+    def _define(self, line: str) -> None:
+        """Where a link goes; a block of nothing else shows nothing."""
+        if not blocks.parser(inline=False).parse(line, self.env):
+            self._defined.append(line)
+        self._late = self._late or bool(self._done)
+
+    def _add_blocks(self, section: Section) -> None:
+        defined, self._defined = self._defined, []
+        if defined and section.source.rstrip("\n") == "\n".join(defined):
+            return
+        self._done.append(Blocks(self, section, self.number))
+        self._count(section.source)
+
+    def _add_written(self, section: Section, *, ends: bool) -> None:
+        source = section.source
+        if not self._unlaid and not source.lstrip().startswith("<"):  # HTML is never laid out
+            self._tell()
+        self._unlaid.append(source)
+        if source.strip():
+            self._done.append(Written(self, section._replace(gap=section.gap and not self._told)))
+        if ends:
+            self._count("".join(self._unlaid))
+            self._unlaid = []
+
+    def _tell(self) -> None:
+        """Say once that something is not laid out."""
+        if not self._told:
+            self._told = True
+            gap: list[Line] = [[]] if self._done else []
+            told = [("class:hint", clip(GIVEN_UP, self.columns))]
+            self._done.append(Stretch([*gap, self.inside(told)]))
 
     def _count(self, source: str) -> None:
         self.number += fences.count(source) if "```" in source or "~~~" in source else 0
@@ -177,20 +242,36 @@ class Document:
     def _add_code(self, line: str) -> None:
         if self._block is None:
             return
-        if self.run is None or self.run.full:
+        if self.run is None or self.run.full or self._after_long:
+            self._after_long = False
             self.run = Run(self, self._block, self.run)
             self._done.append(self.run)
         self.run.add(line)
 
+    def _add_long(self, part: str, *, ends: bool) -> None:
+        """Part of a giant line of code: its rows are made now, but the last, which goes on."""
+        if self._block is None:
+            return
+        rows = self._block.plain(self._row + part)
+        if not ends:
+            self._row = "".join(text for style, text in rows.pop() if style)
+        else:
+            self._row = ""
+        self._done.append(Stretch([self.inside(row) for row in rows]))
+        self._after_long = True
+
     def _add_words(self, section: Section, *, last: bool) -> None:
         if not last:
-            self._in_row += 1
-            ends = self._in_row % CHAIN == 0
+            self._in_row += max(1, len(section.source) // blocks.LONG)
+            self._weight += cutting.weight(section.source)
+            ends = self._in_row >= CHAIN or self._weight > CHAIN_WEIGHT
+            if ends:
+                self._in_row, self._weight = 0, 0.0
             part = Words(self, section, self._words, last=ends)
             self._words = None if ends else part
             self._done.append(part)
             return
-        self._in_row = 0
+        self._in_row, self._weight = 0, 0.0
         own, after = section.source, ""
         if "\n" in own:
             own, after = blocks.paragraph_end(own)
@@ -234,14 +315,18 @@ class Document:
             self._uncoloured.clear()
         return bool(self._uncoloured)
 
+    def words(self, source: str) -> Text:
+        """Part of a paragraph; one full of markup as it was written."""
+        if cutting.markup(source) > cutting.DENSE:
+            return self.renderer.plain(source.strip())
+        return self.renderer.words(source.strip(), self.env)
+
     def render(self, section: Section, number: int) -> list[Line]:
         """The lines of a section of whole blocks, without a gap."""
         source = section.source
         self.rendered += len(source)
-        if len(source) > HUGE:
-            return [
-                [("", line)] if line else [] for line in wrap(source.rstrip("\n"), self.columns)
-            ]
+        if cutting.weight(source) > cutting.HEAVY:
+            return as_written(source, self.columns)
         lines, _ = self.renderer.blocks(
             source, self.columns, number, start=section.start, env=self.env
         )

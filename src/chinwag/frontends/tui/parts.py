@@ -13,6 +13,7 @@ from chinwag.frontends.tui import blocks
 from chinwag.frontends.tui.blocks import Section
 from chinwag.frontends.tui.fences import CodeBlock
 from chinwag.frontends.tui.stretch import Line, Stretch
+from chinwag.text.cells import wrap
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 RUN = 32
 """Lines of code in one stretch."""
+RUN_LETTERS = 3_000
+"""Or so many characters of it."""
 AHEAD = 6
 """So many stretches of code are coloured at once to know the colours of the next."""
 
@@ -78,6 +81,26 @@ class Blocks(Made):
         return [[], *lines] if lines and self._section.gap and not self._leads else lines
 
 
+class Written(Made):
+    """Part of a block that is too much to be laid out."""
+
+    __slots__ = ("_section",)
+
+    def __init__(self, document: Document, section: Section) -> None:
+        super().__init__(document, section.source)
+        self._section = section
+
+    def _make(self) -> list[Line]:
+        self._document.rendered += len(self._section.source)
+        lines = as_written(self._section.source, self._document.columns)
+        return [[], *lines] if lines and self._section.gap and not self._leads else lines
+
+
+def as_written(source: str, columns: int) -> list[Line]:
+    """The lines of a text that is not laid out."""
+    return [[("", line)] if line else [] for line in wrap(source.removesuffix("\n"), columns)]
+
+
 class Words(Made):
     """Part of a paragraph. It begins with what stood on the last line of the part before."""
 
@@ -117,7 +140,7 @@ class Words(Made):
         """The words of this part, after what the part before left over."""
         source = self._section.source
         self._document.rendered += len(source)
-        words = self._document.renderer.words(source.strip(), self._document.env)
+        words = self._document.words(source)
         return words if self.before is None else self.before.followed_by(words)
 
     def followed_by(self, words: Text) -> Text:
@@ -151,7 +174,7 @@ class Run(Made):
     block is opened at its end), the code is shown plain until `Document.work` has come so far.
     """
 
-    __slots__ = ("_after", "_block", "_plain", "_source", "_state", "before")
+    __slots__ = ("_after", "_block", "_size", "_source", "_state", "before", "is_plain")
 
     def __init__(self, document: Document, block: CodeBlock, before: Run | None) -> None:
         super().__init__(document, "")
@@ -160,7 +183,8 @@ class Run(Made):
         self._source: list[str] = []
         self._state: Any = None  # of the lexer, after so many lines as were coloured
         self._after = 0
-        self._plain = False
+        self.is_plain = False
+        self._size = 0
 
     @property
     def is_coloured(self) -> bool:
@@ -169,7 +193,7 @@ class Run(Made):
 
     @property
     def full(self) -> bool:
-        return len(self._source) >= RUN
+        return len(self._source) >= RUN or self._size >= RUN_LETTERS
 
     @property
     def height(self) -> int:
@@ -188,9 +212,10 @@ class Run(Made):
     def add(self, line: str) -> None:
         """One more line; those that were made stay."""
         self._source.append(line)
+        self._size += len(line)
 
     def lines(self) -> list[Line]:
-        if self._plain or (not self.is_coloured and self.is_far):
+        if self.is_plain or (not self.is_coloured and self.is_far):
             return self._as_written()
         if self._lines is None:
             self._lines, self._after = [], 0
@@ -201,7 +226,7 @@ class Run(Made):
         return self._lines
 
     def drop(self) -> None:
-        self._lines, self._plain = None, False
+        self._lines, self.is_plain = None, False
 
     def learn(self) -> None:
         """Have the lexer go through it; nothing is kept but how it comes out."""
@@ -212,7 +237,10 @@ class Run(Made):
     def state(self) -> Any:
         """How the lexer left the last line."""
         for run in self.unknown():
-            run.lines()
+            if run.is_plain:
+                run.learn()  # its lines say nothing of the lexer
+            else:
+                run.lines()
         return self._state
 
     def unknown(self) -> list[Run]:
@@ -225,12 +253,12 @@ class Run(Made):
         return todo[::-1]
 
     def _as_written(self) -> list[Line]:
-        if not self._plain or self._lines is None or len(self._lines) < len(self._source):
+        if not self.is_plain or self._lines is None or len(self._lines) < len(self._source):
             inside = self._document.inside
             self._lines = [
                 inside(part) for line in self._source for part in self._block.plain(line)
             ]
-            self._plain = True
+            self.is_plain = True
             self._document.wait_for(self)
         return self._lines
 
@@ -262,6 +290,8 @@ class Open(Stretch):
         self._fence = scanner.fence
         self._section = Section("open", rest, scanner.gap and not document.is_empty, scanner.start)
         self._in_words = scanner.in_words
+        self._in_long = scanner.in_long
+        self._written = scanner.as_written
         self._before = words
         self._block = block
         self._run = document.run
@@ -282,10 +312,14 @@ class Open(Stretch):
             return self._words()
         if not self._rest.strip():
             return []
+        if self._written:
+            return as_written(self._rest, self._document.columns)
         lines = self._document.render(self._section, self._document.number)
         return [[], *lines] if lines and self._section.gap else lines
 
     def _code(self, fence: blocks.Fence, block: CodeBlock) -> list[Line]:
+        if self._in_long:
+            return block.plain(self._rest)
         if not self._rest or fence.may_close(self._rest):
             return []
         line = fence.content(self._rest)
@@ -298,7 +332,7 @@ class Open(Stretch):
         document = self._document
         own, after = blocks.paragraph_end(self._rest)
         document.rendered += len(own)
-        text = document.renderer.words(own.strip(), document.env)
+        text = document.words(own)
         if self._before is not None:
             text = self._before.followed_by(text)
         lines = document.renderer.text(text, document.columns)

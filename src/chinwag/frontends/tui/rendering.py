@@ -89,6 +89,10 @@ class Renderer:
                 text.append_text(self.inline(token))
         return text[len(blocks.GUARD) :]
 
+    def plain(self, source: str) -> Text:
+        """Part of a paragraph as it was written."""
+        return Text(source)
+
     def wrapped(self, text: Text, columns: int) -> tuple[list[Line], Text]:
         """A text in lines, and the last of them as text, to go on from."""
         places = _places(text.plain, max(columns, 1))

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from chinwag.frontends.tui import items
-from chinwag.frontends.tui.drawing import Folds, margin, plain
+from chinwag.frontends.tui.drawing import Folds, long, margin
+from chinwag.frontends.tui.giants import Giants
 from chinwag.frontends.tui.live import LiveLines
 from chinwag.frontends.tui.markdown import Document
 from chinwag.frontends.tui.numbering import Numbers
 from chinwag.frontends.tui.state import Anchor, Item, Kind, Said, Told, UiState
-from chinwag.frontends.tui.stretch import Later, Line, Stretch
-from chinwag.talk.entry import AssistantSaid, ToolReturned
+from chinwag.frontends.tui.stretch import Line, Stretch
+from chinwag.talk.entry import AssistantSaid, ToolReturned, UserSaid
 
 if TYPE_CHECKING:
     from chinwag.frontends.tui.rendering import Renderer
@@ -29,6 +31,8 @@ KEPT = 400
 """Items whose stretches are remembered."""
 COUNTED = 2000
 """So many lines below are counted; more are `more than`."""
+GIANT = 100_000
+"""Characters of an item of which not all lines may be made at once."""
 NEAR = 100
 """So many lines below are counted exactly, the rest by what is known of them."""
 
@@ -55,6 +59,8 @@ class Transcript:
         self._kept: OrderedDict[Key, Sequence[Stretch]] = OrderedDict()
         self._live = LiveLines()
         self._numbers = Numbers()
+        self._giants = Giants()
+        self._laying: Key | None = None
         self._number = 1  # of the next code block in the item that is being laid out
         self.made = 0  # items laid out since the beginning, for tests of cost
 
@@ -70,6 +76,7 @@ class Transcript:
     def forget(self) -> None:
         """Another session, or another look: nothing remembered holds."""
         self._kept.clear()
+        self._giants.clear()
         if self._talk is not None:
             self._talk.backlog.clear()
         self._live = LiveLines()
@@ -118,10 +125,14 @@ class Transcript:
     @property
     def busy(self) -> bool:
         """Whether `work` has something to do."""
-        return bool(self._talk and self._talk.backlog)
+        return self._giants.busy or bool(self._talk and self._talk.backlog)
 
     def work(self) -> bool:
-        """Colour a slice of long code that is shown plain so far; True when more is waiting."""
+        """Take in a slice of a giant text, or colour one of long code that is shown plain so far;
+        True when more is waiting."""
+        if self._giants.busy:
+            self._giants.work()
+            return self.busy
         if self._talk is None or not self._talk.backlog:
             return False
         of, slice_ = next(reversed(self._talk.backlog.items()))
@@ -144,6 +155,7 @@ class Transcript:
             return kept
         self._number = self._numbers.before(state.items, at) + 1
         self.made += 1
+        self._laying = key
         if self._talk is None or self._pages is None:
             found = items.laid(item, folds, _as_written, _as_written)
         else:
@@ -154,6 +166,15 @@ class Transcript:
         """All lines of item ``at``, made now."""
         found = self.stretches(state, at, columns)
         return [line for stretch in found for line in stretch.lines()]
+
+    def is_giant(self, state: UiState, at: int) -> bool:
+        """Whether all lines of item ``at`` are too many to be made at once."""
+        if at >= len(state.items):
+            return state.live is not None and state.live.characters > GIANT
+        item = state.items[at]
+        if isinstance(item, Said) and isinstance(item.entry, AssistantSaid | UserSaid):
+            return len(item.entry.text) > GIANT
+        return isinstance(item, Told) and len(item.text) > GIANT
 
     def heights(self, state: UiState, at: int, columns: int) -> Iterator[int]:
         """How many lines the stretches of item ``at`` have: known or guessed."""
@@ -171,17 +192,19 @@ class Transcript:
         return found
 
     def _markdown(self, text: str, columns: int) -> list[Stretch]:
-        document = self.document(columns, number=self._number)
-        document.feed(text)
-        document.finish()
-        self._number = document.number
-        return document.stretches
+        make = partial(self.document, columns, number=self._number)
+        again = partial(self._make_again, self._laying)
+        found, self._number = self._giants.laid(text, columns, make, again)
+        return found
 
     def _page(self, text: str, columns: int) -> list[Stretch]:
-        document = self.document(columns, page=True)
-        document.feed(text)
-        document.finish()
-        return document.stretches
+        again = partial(self._make_again, self._laying)
+        make = partial(self.document, columns, page=True)
+        return self._giants.laid(text, columns, make, again)[0]
+
+    def _make_again(self, key: Key | None) -> None:
+        if key is not None:
+            self._kept.pop(key, None)
 
     def document(self, columns: int, *, page: bool = False, number: int = 1) -> Document:
         """An empty document as wide as text is drawn."""
@@ -209,7 +232,7 @@ def text_columns(columns: int) -> int:
 
 def _as_written(text: str, columns: int) -> list[Stretch]:
     """Markdown before it can be rendered."""
-    return [Later(lambda: plain(text, columns), 1 + len(text) // columns)]
+    return long(text, columns)
 
 
 def _folds(state: UiState, columns: int) -> Folds:

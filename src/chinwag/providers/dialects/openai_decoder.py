@@ -65,11 +65,13 @@ class _Words(msgspec.Struct):
     reasoning_details: list[Any] | None = None
     refusal: str | None = None
     tool_calls: list[_Call | None] | _Call | None = None  # one alone: an older TGI
+    function_call: Any = None  # what calls were before there could be several
 
 
 class _Choice(msgspec.Struct):
     delta: _Words | None = None
     message: _Words | None = None
+    text: Any = None  # the older completions, which some gateways answer with
     finish_reason: str | None = None
     index: int | None = 0
 
@@ -153,6 +155,8 @@ class OpenAIDecoder:
                 continue  # one answer was asked for; a second one is nobody's
             if (heard := choice.delta or choice.message) is not None:
                 self._words(heard, said)
+            elif choice.text and isinstance(choice.text, str):
+                said.append(TextDelta(choice.text))
             if choice.finish_reason and self.failure is None:
                 self.reason = choice.finish_reason
                 self.finished = True
@@ -191,6 +195,8 @@ class OpenAIDecoder:
             for at, call in enumerate(calls if isinstance(calls, list) else [calls]):
                 if call is not None:
                     said.append(self._call(call, at))
+        elif isinstance(old := heard.function_call, dict):
+            said.append(self._call(_Call(function=msgspec.convert(old, _Function)), 0))
 
     def _detailed(self, details: list[Any], thought: str) -> list[ThinkingDelta]:
         if self._details is None:
@@ -240,7 +246,9 @@ def _id_of(call: _Call) -> str:
 
 def _spoken(choice: _Choice) -> bool:
     heard = choice.delta or choice.message
-    return heard is not None and bool(heard.content or heard.reasoning_content or heard.reasoning)
+    if heard is None:
+        return bool(choice.text)
+    return bool(heard.content or heard.reasoning_content or heard.reasoning)
 
 
 def _parts(content: list[Any]) -> list[AnyDelta]:
