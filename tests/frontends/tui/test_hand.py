@@ -199,3 +199,22 @@ def test_who_writes_is_not_said_twice_and_not_once_he_has_gone():
     (line,) = ["".join(text for _, text in line) for line in tray(state, status, 80)]
     assert "nobody else writes this any more" in line
     assert "read only" not in line
+
+
+async def test_a_command_behind_a_text_that_was_put_back_is_that_command():
+    async with pilot(FakeDesk(), 60, 12) as p:
+        p.shell.dispatch(e.DraftOffered("what was said"))
+        await p.type("/tokens")
+        await p.press("enter")
+        assert p.shell.desk.handled == ["/tokens"]
+        await p.press("up", "up")
+        assert "what was said" in p.text()
+
+
+@pytest.mark.parametrize("more", ["/main", " /clear", " and more"])
+async def test_anything_else_behind_it_is_said(more):
+    async with pilot(FakeDesk(), 60, 12) as p:
+        p.shell.dispatch(e.DraftOffered("look at src"))
+        await p.type(more)
+        await p.press("enter")
+        assert p.shell.desk.handled == [f"look at src{more}"]

@@ -219,7 +219,9 @@ class Acting:
             self.buffer.insert_text("\n")
 
     def _submit(self) -> None:
-        text = repair(self._shell.pastes.unfold(self.buffer.text))
+        text = self._shell.drafts.command_behind() or repair(
+            self._shell.pastes.unfold(self.buffer.text)
+        )
         if not text.strip():
             self._shell.clear_draft()
             return

@@ -30,6 +30,7 @@ class InputDraft:
         self._queue: tuple[str, ...] = ()
         self._switching = False
         self.buffer: Buffer | None = None
+        self._brought = ""
 
     def changed(self, _: object = None) -> None:
         """Have kept what is not sent: what stands in the input, after what waits for its turn."""
@@ -49,6 +50,7 @@ class InputDraft:
 
     def clear(self) -> None:
         """Empty the input."""
+        self._brought = ""
         self._pastes.clear()
         if self.buffer is not None:
             self.buffer.reset()
@@ -78,8 +80,23 @@ class InputDraft:
         self._pastes.bring_back(pastes)
         if not pastes and cursor is None:
             text = self._pastes.shortened(text)
-        self.buffer.text = text
+        self.buffer.text = self._brought = text
         self.buffer.cursor_position = len(text) if cursor is None else min(cursor, len(text))
+
+    def command_behind(self) -> str:
+        """A command typed behind text that was put back unasked, as in `/undo` twice; the text is
+        put aside then. "" for anything else, which is what it looks like."""
+        text = self.buffer.text if self.buffer is not None else ""
+        if not self._brought or not text.startswith(self._brought):
+            return ""
+        line = text.removeprefix(self._brought)
+        name = line.partition(" ")[0]
+        if name[:1] != "/" or not any(
+            found.text.strip() == name for found in self._desk.complete(name, len(name))
+        ):
+            return ""
+        self._put_aside(self._brought, self._pastes.standing(self._brought))
+        return line
 
     def _put_aside(self, text: str, pastes: Sequence[tuple[str, str]]) -> None:
         self._past.append_string(unfolded(text, pastes))
