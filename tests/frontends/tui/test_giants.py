@@ -6,6 +6,7 @@ from chinwag.context.counting import LOOKED_AT, estimate
 from chinwag.frontends.tui import cutting, giants, items
 from chinwag.frontends.tui import state as s
 from chinwag.frontends.tui.drawing import Folds, long, plain
+from chinwag.frontends.tui.finding import Finder
 from chinwag.frontends.tui.markdown import GIVEN_UP, WINDOW, Document
 from chinwag.frontends.tui.rendering import Renderer
 from chinwag.frontends.tui.state import Said
@@ -42,6 +43,7 @@ GIANTS = {
 }
 texts = pytest.mark.parametrize("text", GIANTS.values(), ids=GIANTS.keys())
 MOST_LINES = 400  # of one stretch at 80 columns
+MOST_OPEN = 1_100  # of the end, before it is too much
 
 
 def fed(text: str, columns: int = 80) -> Document:
@@ -83,7 +85,7 @@ def test_while_it_grows_the_open_end_stays_small(text):
             more = document.step()
         document.show()
         for stretch in document.stretches[-1:]:
-            assert len(stretch.lines()) <= MOST_LINES
+            assert len(stretch.lines()) <= MOST_OPEN
 
 
 @texts
@@ -121,7 +123,7 @@ def test_that_formatting_was_given_up_is_said_once():
 def test_a_giant_line_of_code_goes_on_in_full_rows_and_the_code_after_it_is_coloured():
     document = fed("```python\ndef f():\n" + "y" * 9_999 + "\n    return 1\n```\nafter\n", 80)
     document.finish()
-    rows = [row for row in ids(document.lines) if "y" in row]
+    rows = [row for row in ids(document.lines) if row.startswith("  y")]
     assert {len(row) for row in rows[:-1]} == {80}
     assert "".join(rows).count("y") == 9_999
     styles = {style for line in document.lines for style, text in line if text.strip() == "return"}
@@ -213,10 +215,29 @@ def test_in_parts_it_is_the_same_text():
     assert [line for stretch in long(text, 60) for line in stretch.lines()] == whole
 
 
+class Seen:
+    """What a finder works on."""
+
+    def __init__(self, transcript: Transcript, text: str) -> None:
+        self.state = opened(talk("q", text))
+        self.transcript = transcript
+
+    def dispatch(self, what) -> None:
+        self.state = update(self.state, what, 0.0)[0]
+
+
 def test_searching_a_giant_answer_makes_no_more_than_is_seen(transcript):
-    state = opened(talk("q", BIG))
-    assert transcript.is_giant(state, 1)
-    assert not transcript.is_giant(state, 0)
+    seen = Seen(transcript, f"{BIG}needle\n\n{BIG}")
+    transcript.view(seen.state, 80, 20)
+    while transcript.work():
+        pass
+    finder = Finder(seen, lambda: (80, 20))
+    finder.begin("needle")
+    assert finder.find is not None
+    assert (finder.find.item, finder.find.total) == (1, 1)
+    stretches = transcript.stretches(seen.state, 1, 80)
+    assert 0.4 < seen.state.anchor.stretch / len(stretches) < 0.6
+    assert sum(stretch._lines is not None for stretch in stretches) < 100
 
 
 def test_of_a_giant_text_a_sample_is_counted():

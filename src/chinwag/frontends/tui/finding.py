@@ -277,7 +277,8 @@ class Finder:
         if not self._seen.transcript.is_giant(state, at):
             return hit_lines(self._lines(state, at), wanted)
         said = text_of(state.items[at])
-        height = sum(self._seen.transcript.heights(state, at, self._size()[0]))
+        stretches = self._seen.transcript.stretches(state, at, self._size()[0])
+        height = sum(each.height for each in stretches)
         lines = (found.start() * height // len(said) for found in wanted.finditer(said))
         return list(dict.fromkeys(lines))
 
