@@ -17,8 +17,6 @@ import msgspec
 
 from chinwag.commands.attaching import mentioned
 from chinwag.commands.bench import Bench
-from chinwag.commands.finding import caught_up
-from chinwag.commands.models import warn_if_mute
 from chinwag.commands.parse import Called, Slip, Talk, parse
 from chinwag.commands.table import MOST_SUGGESTIONS, Sources, Suggestion, Table, at_path
 from chinwag.engine.conversation import Conversation
@@ -149,7 +147,7 @@ class Desk:
             load_counter=load_counter,
             models=models,
             learnt=lambda: self._late(Learnt()),
-            index=lambda quiet: caught_up(bench, quiet),
+            index=lambda quiet: _caught_up(bench, quiet),
         )
         self._spared = ""
         self.opened = True
@@ -376,8 +374,13 @@ class Desk:
             self._windows.begin(self._late)
         self._prefetch.begin()
         beside(self._tasks, self._ask_store())
-        beside(self._tasks, warn_if_mute(self._bench, self._late, unasked=True))
+        beside(self._tasks, self._tell_if_mute())
         await self._offer(self._late)
+
+    async def _tell_if_mute(self) -> None:
+        from chinwag.commands.models import warn_if_mute  # with the commands, after the first paint
+
+        await warn_if_mute(self._bench, self._late, unasked=True)
 
     async def _ask_store(self) -> None:
         """What the store has to say of itself: a server that may lose what it acknowledged."""
@@ -458,6 +461,12 @@ class Desk:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         return await self._close()
+
+
+async def _caught_up(bench: Bench, quiet: Callable[[], Awaitable[None]]) -> None:
+    from chinwag.commands.finding import caught_up  # with the commands, after the first paint
+
+    await caught_up(bench, quiet)
 
 
 def _unsent(text: str, cursor: int, pastes: Sequence[tuple[str, str]]) -> Unsent:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from chinwag.frontends.tui import blocks
 from chinwag.frontends.tui.code import BEGIN, Colours
-from chinwag.frontends.tui.markdown import Document, drawable, render
+from chinwag.frontends.tui.drawing import drawable
+from chinwag.frontends.tui.markdown import Document, render
 from chinwag.frontends.tui.rendering import Renderer
 from chinwag.frontends.tui.theme import THEMES
 from chinwag.text.cells import width

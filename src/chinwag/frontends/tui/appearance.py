@@ -82,6 +82,7 @@ class Appearance:
         self._loaded(*((talk, pages) if drawn_with is self.looks else self._renderers()))
 
     def _renderers(self) -> tuple[Any, Any]:
+        from chinwag.frontends.tui import markdown  # noqa: F401 - here, off the way of the keys
         from chinwag.frontends.tui.rendering import Renderer
 
         return Renderer(self.looks), Renderer(self.looks, breaks=False)

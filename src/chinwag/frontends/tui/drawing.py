@@ -9,10 +9,11 @@ from __future__ import annotations
 from functools import partial
 
 from chinwag.frontends.tui import cutting
-from chinwag.frontends.tui.markdown import drawable
 from chinwag.frontends.tui.stretch import Later, Line, Stretch
 from chinwag.text.cells import clip, for_screen, width, wrap
-from chinwag.text.safe import safe_line
+from chinwag.text.safe import safe, safe_line
+
+TAB = "    "  # not to the next stop: where that is would depend on how the text was cut
 
 
 class Folds:
@@ -24,6 +25,14 @@ class Folds:
         self.columns = columns
         self.thinking = thinking
         self.tools = tools
+
+
+def drawable(text: str) -> str:
+    """Safe text with cells as prompt_toolkit counts them."""
+    text = safe(text).replace("\t", TAB)
+    if text.isascii():
+        return text
+    return "\n".join(for_screen(line) for line in text.split("\n"))
 
 
 def margin(columns: int) -> int:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from chinwag.frontends.tui import cutting
 from chinwag.frontends.tui.drawing import long
-from chinwag.frontends.tui.markdown import Document
 from chinwag.frontends.tui.stretch import Stretch
+
+if TYPE_CHECKING:
+    from chinwag.frontends.tui.markdown import Document
 
 AT_ONCE = 500_000
 """A text of no more `cutting.effort` is taken in at once: some 50 ms."""
@@ -22,7 +24,7 @@ TAIL = 4_000
 """So many characters at the end are laid out at once."""
 KEPT = 8
 
-Make: TypeAlias = Callable[[], Document]
+Make: TypeAlias = "Callable[[], Document]"
 
 
 class _Coming(NamedTuple):

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from chinwag.frontends.tui import cards, cutting, items
 from chinwag.frontends.tui.drawing import Folds, header, long, margin, plain
-from chinwag.frontends.tui.markdown import Document
 from chinwag.frontends.tui.state import Live, UiState
 from chinwag.frontends.tui.stretch import Stretch
 from chinwag.talk.draft import Block, CallBlock, TextBlock, ThinkingBlock
 from chinwag.talk.entry import AssistantSaid
 
 if TYPE_CHECKING:
+    from chinwag.frontends.tui.markdown import Document
     from chinwag.frontends.tui.rendering import Renderer
 
 PLAIN_TAIL = 20_000
@@ -214,8 +214,11 @@ def _part(block: Block, folds: Folds, renderer: Renderer | None, number: int) ->
         case TextBlock():
             left = margin(columns)
             wide = max(1, columns - left - 1)
-            made = Document(renderer, wide, number, margin=left) if renderer else None
-            return _TextPart(folds, made)
+            if renderer is None:
+                return _TextPart(folds, None)
+            from chinwag.frontends.tui.markdown import Document  # as late as rich
+
+            return _TextPart(folds, Document(renderer, wide, number, margin=left))
         case ThinkingBlock():
             return _ThinkingPart(folds)
         case CallBlock():

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from chinwag.frontends.tui import blocks, cutting
 from chinwag.frontends.tui.blocks import Section
+from chinwag.frontends.tui.drawing import drawable
 from chinwag.frontends.tui.fences import CodeBlock
 from chinwag.frontends.tui.parts import AHEAD, Blocks, Made, Open, Run, Words, Written, as_written
 from chinwag.frontends.tui.stretch import Line, Stretch
 from chinwag.text import fences
-from chinwag.text.cells import clip, for_screen
-from chinwag.text.safe import safe
+from chinwag.text.cells import clip
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -48,7 +48,6 @@ _CJK = "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
 _SEAM = re.compile(rf"(?<=[\x20-\x7e\n])(?=[\x20-\x7e\n])|(?<=\n)|(?<=[{_CJK}])(?=[{_CJK}])")
 _LOOK_BACK = 400
 _NEAR = 16  # most often there is one so near to the end
-TAB = "    "  # not to the next stop: where that is would depend on how the text was cut
 
 
 def _last_seam(raw: str, begin: int, end: int, after: int) -> int:
@@ -58,14 +57,6 @@ def _last_seam(raw: str, begin: int, end: int, after: int) -> int:
         if after < found.start() <= end and found.start() < len(raw):
             last = found.start()
     return last
-
-
-def drawable(text: str) -> str:
-    """Safe text with cells as prompt_toolkit counts them."""
-    text = safe(text).replace("\t", TAB)
-    if text.isascii():
-        return text
-    return "\n".join(for_screen(line) for line in text.split("\n"))
 
 
 class Document:

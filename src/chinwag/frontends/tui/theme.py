@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import lru_cache
+
+from chinwag.errors import nearest
 
 Looks = Mapping[str, str]
 
@@ -200,7 +201,7 @@ def faults(theme: str | Mapping[str, str]) -> list[str]:
         if name == "base":
             continue
         if name not in _NONE:
-            near = get_close_matches(name, _NONE, 1)
+            near = nearest(name, _NONE, 1)
             found.append(f"theme: no style is called {name}" + "".join(f"; {n}?" for n in near))
         elif not _is_look(look):
             found.append(f"theme: {name} cannot look `{look}`; try `bold #aabbcc` or `ansired`")

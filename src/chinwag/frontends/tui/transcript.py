@@ -18,13 +18,13 @@ from chinwag.frontends.tui import items
 from chinwag.frontends.tui.drawing import Folds, long, margin
 from chinwag.frontends.tui.giants import Giants
 from chinwag.frontends.tui.live import LiveLines
-from chinwag.frontends.tui.markdown import Document
 from chinwag.frontends.tui.numbering import Numbers
 from chinwag.frontends.tui.state import Anchor, Item, Kind, Said, Told, UiState
 from chinwag.frontends.tui.stretch import Line, Stretch
 from chinwag.talk.entry import AssistantSaid, ToolReturned, UserSaid
 
 if TYPE_CHECKING:
+    from chinwag.frontends.tui.markdown import Document
     from chinwag.frontends.tui.rendering import Renderer
 
 KEPT = 400
@@ -210,6 +210,8 @@ class Transcript:
         """An empty document as wide as text is drawn."""
         renderer = self._pages if page else self._talk
         assert renderer is not None  # noqa: S101 (asked for only when ready)
+        from chinwag.frontends.tui.markdown import Document  # as late as rich
+
         return Document(renderer, text_columns(columns), number, margin=margin(columns))
 
 
