@@ -81,25 +81,26 @@ class Locks:
         self._held[session_id] = fd
 
     def _grasp(self, fd: int, session_id: str) -> None:
+        signature = codec.dumps(whoami())  # before the lock, so that it is unsigned for no time
         for left in range(_TRIES, -1, -1):
             try:
                 self._disk.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if not left:
-                    raise _refusal(session_id, self._owner(fd)) from None
+                    raise _refusal(session_id, self._owner(fd, 2 * _TRIES)) from None
                 time.sleep(_PAUSE)
             except OSError as error:
                 if error.errno not in _NO_LOCKS:
                     raise
                 return  # no locks on this file system: looking before each write remains
             else:
-                self._sign(fd)
+                self._sign(fd, signature)
                 return
 
-    def _sign(self, fd: int) -> None:
+    def _sign(self, fd: int, signature: bytes) -> None:
         with contextlib.suppress(OSError):  # only a message; a full disk must not matter
             self._disk.truncate(fd, 0)
-            write_all(self._disk, fd, codec.dumps(whoami()), 0)
+            write_all(self._disk, fd, signature, 0)
 
     def unlock(self, session_id: str) -> None:
         """Let others write. Harmless when not locked."""
@@ -135,9 +136,9 @@ class Locks:
             return False  # it cannot be locked here at all
         return False
 
-    def _owner(self, fd: int) -> str:
+    def _owner(self, fd: int, tries: int = _TRIES) -> str:
         """What the holder wrote down; it may be about to, having got the lock this instant."""
-        for _ in range(_TRIES):
+        for _ in range(tries):
             owner = owner_of(read_all(self._disk, fd, 0, 4096))
             if owner != _NOBODY:
                 return owner
